@@ -1,0 +1,69 @@
+# Finds what deploy/install.sh installed: Debian packages by CMake or pkg-config, and the PyPI
+# wheels in a cache outside the checkout, in folders named by version.
+
+if(NOT DEFINED TANREN_CACHE)
+  if(DEFINED ENV{TANREN_CACHE})
+    set(TANREN_CACHE "$ENV{TANREN_CACHE}")
+  elseif(DEFINED ENV{XDG_CACHE_HOME})
+    set(TANREN_CACHE "$ENV{XDG_CACHE_HOME}/tanren")
+  else()
+    set(TANREN_CACHE "$ENV{HOME}/.cache/tanren")
+  endif()
+endif()
+set(TANREN_CACHE "${TANREN_CACHE}" CACHE PATH "Where deploy/install.sh put the wheels")
+
+# The versions stand in one file that the install script reads too.
+file(STRINGS ${PROJECT_SOURCE_DIR}/deploy/versions.env tanren_version_lines REGEX "^[A-Z0-9_]+=")
+foreach(line IN LISTS tanren_version_lines)
+  string(REGEX MATCH "^([A-Z0-9_]+)=(.*)$" _ "${line}")
+  set(${CMAKE_MATCH_1} "${CMAKE_MATCH_2}")
+endforeach()
+
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
+
+if(TANREN_WITH_TORCH)
+  # The wheel with every CUDA library, where it was installed, serves CPU runs as well.
+  set(TANREN_TORCH_ROOT "" CACHE PATH "The folder that holds torch/ (empty: look in the cache)")
+  set(torch_root "${TANREN_TORCH_ROOT}")
+  foreach(kind IN ITEMS cuda cpu)
+    if(NOT torch_root AND EXISTS ${TANREN_CACHE}/libtorch-${TORCH_VERSION}-${kind}/.complete)
+      set(torch_root ${TANREN_CACHE}/libtorch-${TORCH_VERSION}-${kind})
+    endif()
+  endforeach()
+  if(NOT torch_root)
+    message(FATAL_ERROR "libtorch ${TORCH_VERSION} is not in ${TANREN_CACHE}: run deploy/install.sh")
+  endif()
+  message(STATUS "libtorch ${TORCH_VERSION}: ${torch_root}")
+  # The wheel ships old protobuf and new fmt headers, so its include folder comes last.
+  add_library(tanren_torch INTERFACE)
+  target_compile_options(tanren_torch INTERFACE
+    "SHELL:-idirafter ${torch_root}/torch/include"
+    "SHELL:-idirafter ${torch_root}/torch/include/torch/csrc/api/include")
+  target_link_directories(tanren_torch INTERFACE ${torch_root}/torch/lib)
+  target_link_options(tanren_torch INTERFACE
+    -Wl,-rpath,${torch_root}/torch/lib -Wl,--allow-shlib-undefined)
+  target_link_libraries(tanren_torch INTERFACE torch_cpu c10)
+
+  # MPI by its C interface only, as a system include folder.
+  set(MPI_CXX_SKIP_MPICXX ON)
+  find_package(MPI REQUIRED COMPONENTS C)
+  add_library(tanren_mpi INTERFACE)
+  target_include_directories(tanren_mpi SYSTEM INTERFACE ${MPI_C_INCLUDE_DIRS})
+  target_compile_definitions(tanren_mpi INTERFACE OMPI_SKIP_MPICXX=1)
+  target_link_libraries(tanren_mpi INTERFACE ${MPI_C_LIBRARIES})
+endif()
+
+if(TANREN_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
