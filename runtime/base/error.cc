@@ -34,8 +34,8 @@ absl::Status Annotate(const absl::Status& status, std::string_view context) {
 namespace internal {
 
 absl::Status CheckFailure(const char* file, int line, const char* condition, std::string message) {
-  return absl::InternalError(fmt::format("{}:{}: {}{}{}", file, line, condition,
-                                         message.empty() ? "" : ": ", message));
+  return absl::InternalError(
+      fmt::format("{}:{}: {}{}{}", file, line, condition, message.empty() ? "" : ": ", message));
 }
 
 }  // namespace internal

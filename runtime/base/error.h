@@ -56,10 +56,10 @@ std::string CheckMessage(fmt::format_string<Args...> format, Args&&... args) {
 #define TANREN_CONCAT_(a, b) TANREN_CONCAT_INNER_(a, b)
 
 // Returns the error of a Status expression to the caller.
-#define TANREN_RETURN_IF_ERROR(expression)                  \
-  do {                                                      \
-    absl::Status tanren_status = (expression);              \
-    if (!tanren_status.ok()) return tanren_status;          \
+#define TANREN_RETURN_IF_ERROR(expression)         \
+  do {                                             \
+    absl::Status tanren_status = (expression);     \
+    if (!tanren_status.ok()) return tanren_status; \
   } while (false)
 
 // `TANREN_ASSIGN_OR_RETURN(auto x, F());` assigns the value or returns the error to the caller.
@@ -72,12 +72,12 @@ std::string CheckMessage(fmt::format_string<Args...> format, Args&&... args) {
 
 // Throws Error(kInternal) unless `condition` holds; further arguments are a format and its values.
 //   TANREN_CHECK(rank < size, "rank {} of {}", rank, size);
-#define TANREN_CHECK(condition, ...)                                                     \
-  do {                                                                                   \
-    if (!(condition)) {                                                                  \
-      throw ::tanren::Error(::tanren::internal::CheckFailure(                            \
+#define TANREN_CHECK(condition, ...)                                                       \
+  do {                                                                                     \
+    if (!(condition)) {                                                                    \
+      throw ::tanren::Error(::tanren::internal::CheckFailure(                              \
           __FILE__, __LINE__, #condition, ::tanren::internal::CheckMessage(__VA_ARGS__))); \
-    }                                                                                    \
+    }                                                                                      \
   } while (false)
 
 #endif  // TANREN_RUNTIME_BASE_ERROR_H_

@@ -12,8 +12,7 @@ TEST(Error, CarriesItsStatusAcrossAThrow) {
     ThrowIfError(absl::NotFoundError("model.safetensors: no such file"));
     FAIL() << "nothing was thrown";
   } catch (...) {
-    EXPECT_EQ(StatusOfCurrentException(),
-              absl::NotFoundError("model.safetensors: no such file"));
+    EXPECT_EQ(StatusOfCurrentException(), absl::NotFoundError("model.safetensors: no such file"));
   }
 }
 
