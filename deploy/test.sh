@@ -109,8 +109,10 @@ tests() {
   log=$(mktemp "${TMPDIR:-/tmp}/tanren-ctest.XXXXXX")
   ctest --test-dir "$build" --output-on-failure --no-tests=ignore -j "$jobs" "$@" \
     "${ctest_arguments[@]}" </dev/null 2>&1 | tee "$log" || status=$?
-  local total=0 bad=0
-  read -r bad total < <(sed -n 's/.*tests passed, \([0-9]*\) tests\{0,1\} failed out of \([0-9]*\).*/\1 \2/p' "$log") || true
+  local total bad
+  bad=$(sed -n 's/.*tests passed, \([0-9]*\) tests\{0,1\} failed out of .*/\1/p' "$log")
+  total=$(sed -n 's/.*tests passed, .* failed out of \([0-9]*\).*/\1/p' "$log")
+  bad=${bad:-0} total=${total:-0}
   rm -f "$log"
   if ((status != 0 && bad == 0)); then bad=1 total=$((total + 1)); fi
   passed=$((passed + total - bad))
