@@ -4,6 +4,9 @@ add_library(tanren_options INTERFACE)
 target_include_directories(tanren_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
 target_compile_options(tanren_options INTERFACE -Wall -Wextra -Werror -Wno-unused-parameter
   -Wno-missing-field-initializers)
+# CMake would compile programs with -fPIE and libraries with -fPIC; with one flag for both they can
+# share a precompiled header.
+target_compile_options(tanren_options INTERFACE -fPIC)
 # g++ 12 reports these two inside inlined standard-library code that is sound.
 target_compile_options(tanren_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
 if(TANREN_SANITIZER)
