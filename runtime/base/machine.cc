@@ -57,7 +57,7 @@ int AffinityCores() {
 
 std::optional<DiskInfo> Disk(fs::path path) {
   std::error_code error;
-  path = fs::absolute(path, error);
+  path = fs::absolute(path, error).lexically_normal();
   while (!fs::exists(path, error) && path.has_relative_path()) path = path.parent_path();
   const fs::space_info space = fs::space(path, error);
   if (error) return std::nullopt;
