@@ -120,6 +120,15 @@ install_debian_packages() {
   rm -f "$log"
 }
 
+# An install that fails or is interrupted leaves nothing behind.
+unfinished=""
+pip=""
+leave_nothing_behind() {
+  if [[ -n $pip ]]; then kill "$pip" 2>/dev/null || true; fi
+  if [[ -n $unfinished ]]; then rm -rf "$unfinished"; fi
+}
+trap leave_nothing_behind EXIT
+
 # The pip to fetch with: Python's own where it has one, else one in a virtual environment in the cache
 # (a fresh Debian has Python without pip).
 pip_command() {
@@ -147,7 +156,8 @@ fetch() {
   TMPDIR=$folder "$python" -m pip download --quiet --no-cache-dir --no-input \
     --progress-bar off --only-binary :all: --python-version 3.11 --implementation cp "${platforms[@]}" \
     --dest "$folder/wheels" "$@" </dev/null &
-  local pip=$! shown=0 now
+  pip=$!
+  local shown=0 now
   while kill -0 "$pip" 2>/dev/null; do
     sleep 0.5
     now=$(($(du -sm --exclude=wheels "$folder" | cut -f1) / 100))
@@ -157,13 +167,10 @@ fetch() {
     fi
   done
   wait "$pip" || status=$?
+  pip=""
   ((status == 0)) || die "pip could not fetch $* (see above). Is there a network, and does pip's index" \
     "have these versions? They are set in deploy/versions.env."
 }
-
-# An install that fails or is interrupted leaves nothing behind.
-unfinished=""
-trap '[[ -z $unfinished ]] || rm -rf "$unfinished"' EXIT
 
 # Runs the function $2 with a new empty folder, and renames it to $cache/$1 once it is complete: the
 # folder is there whole or not at all. A second install at the same time waits for the first.
