@@ -22,6 +22,8 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
+
 namespace tanren::telemetry {
 class FlightRecorder;
 }
@@ -56,7 +58,7 @@ class Communicator {
   virtual at::DeviceType device_type() const { return at::kCPU; }
 
   // `unit` names what a call is for, such as "model.layers.3": it stands in the flight recorder
-  // and in errors.
+  // and in errors, and is the same on each rank.
 
   // output[rank] = that rank's input; output.numel() = size × input.numel(). `input` may be this
   // rank's slot of `output`.
@@ -89,10 +91,11 @@ class Communicator {
   // ordered by `key`, then by rank here. The new group writes to the same flight recorder.
   std::unique_ptr<Communicator> Split(int color, int key);
 
-  // Ends the group, and those split from it, after a failure on this rank: no rank waits for this
-  // one any longer, and later calls on any rank throw Error with `reason`. The mpi backend can only
-  // end processes: there it explains the failure, ends the job and doesn't return.
-  virtual void Abort(std::string_view reason) = 0;
+  // After a failure on this rank: ends the group and every group of the same origin, so that no
+  // rank waits for this one any longer; later calls on any rank throw Error with `reason`. Records
+  // the failure. The mpi backend can only end processes: there it explains the failure, ends the
+  // job and doesn't return.
+  void Abort(std::string_view reason);
 
   // Where calls are recorded from now on (also those of groups split later); may be null. The
   // recorder must outlive the communicator.
@@ -105,15 +108,17 @@ class Communicator {
     std::string_view collective;  // "all-gather"
     std::string_view unit;
     int64_t sequence = 0;  // of this group's collectives, from 1; sends and receives count alone
-    at::ScalarType dtype = at::kByte;
+    at::ScalarType dtype = at::ScalarType::Undefined;
     int64_t bytes = 0;  // of the larger of the two tensors
     int root_or_op = 0;
+    uint64_t ticket = 0;  // of the flight recorder
   };
 
   Communicator(int rank, int size, std::string name);
 
   // The backend's part: arguments have been checked. `call` and its strings live only for the
-  // duration of the call.
+  // duration of the call. A null Work says that the call is done; a backend that returns a Work
+  // calls Leave itself, once, when the call has really ended.
   virtual std::unique_ptr<Work> DoAllGather(const at::Tensor& output, const at::Tensor& input,
                                             const Call& call) = 0;
   virtual std::unique_ptr<Work> DoReduceScatter(const at::Tensor& output, const at::Tensor& input,
@@ -128,12 +133,20 @@ class Communicator {
   virtual std::unique_ptr<Work> DoReceive(const at::Tensor& tensor, int from, const Call& call) = 0;
   virtual void DoBarrier(const Call& call) = 0;
   virtual std::unique_ptr<Communicator> DoSplit(int color, int key, const Call& call) = 0;
+  // Must let waiting ranks go where it can, from any thread; calls after the first do nothing.
+  virtual void DoAbort(std::string_view reason) = 0;
+  // Records the end of a call; from any thread.
+  static void Leave(telemetry::FlightRecorder* recorder, uint64_t ticket,
+                    const absl::Status& status);
+  // How errors name the call.
+  std::string Describe(const Call& call) const;
+  // What must be the same on all ranks: "all-gather #17 of 'model.layers.2' (Float, 64 bytes)".
+  static std::string Signature(const Call& call);
 
  private:
-  class RecordedWork;
-  // Records the call, runs `start` and lets its Work's end be recorded.
+  // Records the call and runs `start`, and its end unless a Work was returned.
   template <typename Start>
-  std::unique_ptr<Work> Record(Call call, const Start& start);
+  std::unique_ptr<Work> Record(Call& call, const Start& start);
   Call CollectiveCall(std::string_view collective, std::string_view unit, const at::Tensor& larger,
                       int root_or_op);
   void CheckTensor(const at::Tensor& tensor, std::string_view what, const Call& call) const;
