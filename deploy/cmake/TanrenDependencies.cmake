@@ -63,6 +63,17 @@ if(TANREN_WITH_TORCH)
   target_link_libraries(tanren_mpi INTERFACE ${MPI_C_LIBRARIES})
 endif()
 
+# The CUDA compiler: a toolkit's, else the one that deploy/install.sh puts into the cache.
+if(TANREN_BUILD_CUDA AND TANREN_WITH_TORCH)
+  find_program(TANREN_NVCC nvcc HINTS $ENV{CUDA_HOME}/bin PATHS /usr/local/cuda/bin
+    ${TANREN_CACHE}/cuda-nvcc-${CUDA_NVCC_VERSION}/nvidia/cu13/bin)
+  if(TANREN_NVCC)
+    message(STATUS "CUDA compiler: ${TANREN_NVCC}")
+  else()
+    message(STATUS "CUDA compiler: none, so the CUDA module is left out (deploy/install.sh --cuda gets one)")
+  endif()
+endif()
+
 if(TANREN_BUILD_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)
