@@ -128,6 +128,7 @@ stage "Build, warnings are errors" build_all
 check "Layering: the check finds what climbs" python3 deploy/check_layering_test.py
 check "Layering" deploy/check_layering.py
 check "Format" deploy/check_format.sh
+check "Paths" deploy/check_paths.sh
 
 slow=()
 if $quick; then slow=('|^slow$'); fi
