@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "parallel/engine/gather_walk.h"
 #include "parallel/engine/parameter_groups.h"
 #include "parallel/engine/shard_group.h"
 #include "parallel/engine/unit.h"
@@ -108,20 +109,21 @@ class Engine {
   const EngineOptions& options() const { return options_; }
 
  private:
-  class Walk;
-
-  // One unit's input and, where its graph was kept, its output.
+  // What a forward visit leaves for the backward one. `output` has its graph, or is empty where it
+  // will be recomputed.
   struct Visited {
-    at::Tensor input_hidden;
+    Activations input;
     Activations output;
   };
 
   std::vector<at::Tensor> ParametersOf(int consumer) const;
-  Visited VisitForward(int unit, const Activations& in, bool keep_graph) const;
+  // Where there is something to train in the unit or below it, output.hidden has a graph of its own
+  // that starts at input.hidden and the unit's parameters.
+  Visited VisitForward(int unit, Activations input, bool with_graph) const;
   HeadResult VisitHead(const at::Tensor& hidden_TD, const HeadFunction& head);
-  // The derivative by the unit's input; undefined for the lowest unit that is trained.
-  at::Tensor VisitBackward(int unit, const Activations& metadata, Visited visited,
-                           const at::Tensor& d_hidden);
+  // Returns the derivative by the unit's input; undefined for the lowest unit that is trained.
+  at::Tensor VisitBackward(int unit, Visited visited, const at::Tensor& d_hidden);
+  GatherWalk WalkOver(std::vector<int> consumers) const;
   // Reduces the groups whose last use in the backward walk is `consumer`.
   void ReduceAfter(int consumer);
   void StartReduce(ShardGroup& group);
@@ -129,7 +131,6 @@ class Engine {
   int head_consumer() const { return static_cast<int>(units_.size()); }
 
   std::vector<std::shared_ptr<const Unit>> units_;
-  comm::Communicator& comm_;
   EngineOptions options_;
   ParameterGroups plan_;
   std::vector<std::unique_ptr<ShardGroup>> groups_;

@@ -23,12 +23,9 @@ void AdamW::Update(double learning_rate, const std::optional<at::Tensor>& invers
   for (bool decayed : {true, false}) {
     const Parts parts = Cut(decayed, means_, squares_);
     if (parts.masters.empty()) continue;
-    const at::Tensor step =
-        at::full({}, static_cast<double>(steps_taken() - 1), parts.masters.front().options());
-    // The operator counts the step itself, in each of these.
-    std::vector<at::Tensor> steps;
-    for (size_t i = 0; i < parts.masters.size(); ++i) steps.push_back(step.clone());
-    at::_foreach_add_(steps, 1);
+    const std::vector<at::Tensor> steps(
+        parts.masters.size(),
+        at::full({}, static_cast<double>(steps_taken()), parts.masters.front().options()));
     at::_fused_adamw_(parts.masters, parts.gradients, parts.first, parts.second, {}, steps,
                       learning_rate, options_.beta1, options_.beta2,
                       decayed ? options_.weight_decay : 0.0, options_.epsilon, /*amsgrad=*/false,
