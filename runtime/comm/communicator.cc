@@ -237,13 +237,14 @@ void Communicator::Barrier(std::string_view unit) {
   });
 }
 
-std::unique_ptr<Communicator> Communicator::Split(int color, int key) {
-  Call call{.collective = "split", .unit = name_, .sequence = collectives_ + 1};
+std::unique_ptr<Communicator> Communicator::Split(int color, int key, std::string_view axis) {
+  const std::string split = axis.empty() ? fmt::format("{}", collectives_ + 1) : std::string(axis);
+  Call call{.collective = "split", .unit = split, .sequence = collectives_ + 1};
   if (color < 0) ThrowInvalid(fmt::format("{}: color {} is negative", Describe(call), color));
   ++collectives_;
   std::unique_ptr<Communicator> part;
   Record(call, [&]() -> std::unique_ptr<Work> {
-    part = DoSplit(color, key, call);
+    part = DoSplit(color, key, fmt::format("{}/{}.{}", name_, split, color), call);
     return nullptr;
   });
   part->set_flight_recorder(recorder_);

@@ -88,8 +88,9 @@ class Communicator {
   void Barrier(std::string_view unit);
 
   // A collective too, like MPI_Comm_split: ranks of one `color` (not negative) make a new group,
-  // ordered by `key`, then by rank here. The new group writes to the same flight recorder.
-  std::unique_ptr<Communicator> Split(int color, int key);
+  // ordered by `key`, then by rank here. The new group writes to the same flight recorder. `axis`
+  // names the split, e.g. "shard": the group of color 0 is then called "world/shard.0".
+  std::unique_ptr<Communicator> Split(int color, int key, std::string_view axis = {});
 
   // After a failure on this rank: ends the group and every group of the same origin, so that no
   // rank waits for this one any longer; later calls on any rank throw Error with `reason`. Records
@@ -132,7 +133,8 @@ class Communicator {
   virtual std::unique_ptr<Work> DoSend(const at::Tensor& tensor, int to, const Call& call) = 0;
   virtual std::unique_ptr<Work> DoReceive(const at::Tensor& tensor, int from, const Call& call) = 0;
   virtual void DoBarrier(const Call& call) = 0;
-  virtual std::unique_ptr<Communicator> DoSplit(int color, int key, const Call& call) = 0;
+  virtual std::unique_ptr<Communicator> DoSplit(int color, int key, std::string name,
+                                                const Call& call) = 0;
   // Must let waiting ranks go where it can, from any thread; calls after the first do nothing.
   virtual void DoAbort(std::string_view reason) = 0;
   // Records the end of a call; from any thread.

@@ -111,8 +111,9 @@ class LocalCommunicator final : public Communicator {
     Collective(call, nullptr, nullptr, [] {});
   }
 
-  std::unique_ptr<Communicator> DoSplit(int color, int key, const Call& call) override {
-    group_->Enter({Signature(call), rank(), nullptr, nullptr, color, key});
+  std::unique_ptr<Communicator> DoSplit(int color, int key, std::string name,
+                                        const Call& call) override {
+    group_->Enter({Signature(call), rank(), nullptr, nullptr, color, key, std::move(name)});
     absl::Cleanup leave = [&] { group_->Leave(); };
     LocalGroup::Place place = group_->Split(rank());
     return std::make_unique<LocalCommunicator>(std::move(place.group), place.rank);

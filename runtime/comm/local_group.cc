@@ -85,7 +85,7 @@ LocalGroup::Place LocalGroup::Split(int rank) {
     for (auto& [color, members] : colors) {
       std::stable_sort(members.begin(), members.end(),
                        [](const Entry* a, const Entry* b) { return a->key < b->key; });
-      const auto group = std::make_shared<LocalGroup>(origin_, fmt::format("{}/{}", name_, color),
+      const auto group = std::make_shared<LocalGroup>(origin_, members[0]->new_name,
                                                       static_cast<int>(members.size()));
       for (size_t i = 0; i < members.size(); ++i) {
         places_[members[i]->rank] = {group, static_cast<int>(i)};

@@ -38,6 +38,7 @@ class LocalGroup {
     const void* input = nullptr;
     int color = 0;
     int key = 0;
+    std::string new_name;  // of the group that a split makes
   };
   struct Message {
     at::ScalarType dtype;

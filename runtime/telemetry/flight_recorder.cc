@@ -1,8 +1,6 @@
 #include "runtime/telemetry/flight_recorder.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -19,7 +17,9 @@
 #include "fmt/format.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "runtime/telemetry/flight_explanation.h"
 #include "runtime/telemetry/process_identity.h"
+#include "runtime/telemetry/signals.h"
 
 namespace tanren::telemetry {
 namespace {
@@ -89,12 +89,8 @@ FlightRecorder::FlightRecorder(const Options& options, File* file)
       world_size_(options.world_size),
       launch_(options.launch),
       file_(file) {
-  // Signals belong to the thread that waits for them (signals.h).
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const SignalsBlocked blocked;
   heartbeat_ = std::jthread([this](std::stop_token stop) { Heartbeat(stop); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 FlightRecorder::~FlightRecorder() {
@@ -111,6 +107,13 @@ absl::StatusOr<std::unique_ptr<FlightRecorder>> FlightRecorder::Create(const Opt
   const auto failed = [&](std::string_view what) {
     return absl::ErrnoToStatus(errno, fmt::format("flight recorder {}: {}", path.string(), what));
   };
+  // What an earlier launch of the same name explained must not silence this one.
+  const std::filesystem::path explanation = ExplanationPath(options.folder, options.launch);
+  std::error_code none;
+  const auto written = std::filesystem::last_write_time(explanation, none);
+  if (!none && std::filesystem::file_time_type::clock::now() - written > std::chrono::minutes(1)) {
+    std::filesystem::remove(explanation, none);
+  }
   // A new file, not the old one cut: who still reads that one isn't disturbed.
   if (unlink(path.c_str()) != 0 && errno != ENOENT) return failed("can't replace the old file");
   const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -194,7 +197,7 @@ std::filesystem::path FlightRecordPath(const std::filesystem::path& folder, int 
   return folder / fmt::format("rank-{}.bin", rank);
 }
 
-absl::StatusOr<FlightRecord> ReadFlightRecord(const std::filesystem::path& path) {
+absl::StatusOr<FlightRecord> ReadFlightRecord(const std::filesystem::path& path, bool with_calls) {
   using File = FlightRecorder::File;
   TANREN_ASSIGN_OR_RETURN(const MappedFile mapped, MappedFile::Open(path));
   if (mapped.bytes().size() != sizeof(File)) {
@@ -222,6 +225,7 @@ absl::StatusOr<FlightRecord> ReadFlightRecord(const std::filesystem::path& path)
   record.status_ns = file.status_ns;
   record.heartbeat_ns = file.heartbeat_ns.load();
   record.step = file.step.load();
+  if (!with_calls) return record;
   std::vector<std::pair<uint64_t, RecordedCall>> calls;
   for (const File::Slot& slot : file.slots) {
     const uint64_t ticket = slot.ticket.load(std::memory_order_acquire);
@@ -249,13 +253,16 @@ absl::StatusOr<FlightRecord> ReadFlightRecord(const std::filesystem::path& path)
 }
 
 absl::StatusOr<std::vector<FlightRecord>> ReadFlightRecords(const std::filesystem::path& folder,
-                                                            std::string_view launch) {
+                                                            std::string_view launch,
+                                                            std::optional<int> calls_of_rank) {
   std::error_code error;
   std::vector<FlightRecord> records;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string file_name = entry.path().filename().string();
     if (!file_name.starts_with("rank-") || !file_name.ends_with(".bin")) continue;
-    absl::StatusOr<FlightRecord> record = ReadFlightRecord(entry.path());
+    absl::StatusOr<FlightRecord> record = ReadFlightRecord(
+        entry.path(),
+        !calls_of_rank.has_value() || entry.path() == FlightRecordPath(folder, *calls_of_rank));
     // A file that is just being made isn't one yet.
     if (record.ok()) records.push_back(*std::move(record));
   }

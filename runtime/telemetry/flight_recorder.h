@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -105,20 +106,23 @@ class FlightRecorder {
   File* file_;
   std::jthread heartbeat_;
 
-  friend absl::StatusOr<FlightRecord> ReadFlightRecord(const std::filesystem::path& path);
+  friend absl::StatusOr<FlightRecord> ReadFlightRecord(const std::filesystem::path& path,
+                                                       bool with_calls);
 };
 
 // FOLDER/rank-N.bin.
 std::filesystem::path FlightRecordPath(const std::filesystem::path& folder, int rank);
 
 // Decodes a file, also while its rank writes. kDataLoss if it isn't a flight record.
-absl::StatusOr<FlightRecord> ReadFlightRecord(const std::filesystem::path& path);
+absl::StatusOr<FlightRecord> ReadFlightRecord(const std::filesystem::path& path,
+                                              bool with_calls = true);
 
 // The records of one launch in a folder, by rank, with `gone` set for processes of this host that
 // no longer run. Ranks without a file of that launch are left out. An empty `launch` means that of
-// the newest file.
-absl::StatusOr<std::vector<FlightRecord>> ReadFlightRecords(const std::filesystem::path& folder,
-                                                            std::string_view launch = {});
+// the newest file. With `calls_of_rank`, only that rank's calls are decoded.
+absl::StatusOr<std::vector<FlightRecord>> ReadFlightRecords(
+    const std::filesystem::path& folder, std::string_view launch = {},
+    std::optional<int> calls_of_rank = std::nullopt);
 
 }  // namespace tanren::telemetry
 

@@ -1,0 +1,250 @@
+#include "runtime/telemetry/flight_explanation.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+#include "runtime/base/file.h"
+
+namespace tanren::telemetry {
+namespace {
+
+// Heartbeats come each 0.05 s; on a loaded machine they are late.
+constexpr int64_t kSameMoment = 100'000'000;
+// A rank of another host whose heartbeat is older than this is taken for dead.
+constexpr int64_t kSilence = 10'000'000'000;
+
+const RecordedCall* LastCall(const FlightRecord& rank) {
+  return rank.calls.empty() ? nullptr : &rank.calls.back();
+}
+
+bool Waits(const FlightRecord& rank) {
+  return !rank.calls.empty() && rank.calls.back().state == CallState::kEntered;
+}
+
+bool SameCall(const RecordedCall& a, const RecordedCall& b) {
+  return std::tie(a.group, a.sequence, a.collective, a.unit) ==
+         std::tie(b.group, b.sequence, b.collective, b.unit);
+}
+
+std::string Name(const RecordedCall& call) {
+  std::string text = fmt::format("{} #{} of '{}'", call.collective, call.sequence, call.unit);
+  if (call.group != "world") text += fmt::format(" in group '{}'", call.group);
+  if (call.step >= 0) text += fmt::format(" (step {})", call.step);
+  return text;
+}
+
+// "in reduce-scatter #3 of 'x'", "after …" or "before its first collective".
+std::string Where(const FlightRecord& rank) {
+  const RecordedCall* call = LastCall(rank);
+  if (call == nullptr) return "before its first collective";
+  return fmt::format("{} {}", call->state == CallState::kDone ? "after" : "in", Name(*call));
+}
+
+std::string RankList(const std::vector<int>& ranks) {
+  return fmt::format("{} {}", ranks.size() == 1 ? "rank" : "ranks", fmt::join(ranks, ", "));
+}
+
+// What ranks other than `culprits` were doing: one clause for each kind of place.
+std::string Others(std::span<const FlightRecord> ranks, const std::set<int>& culprits,
+                   const RecordedCall* same) {
+  std::map<std::string, std::vector<int>> places;
+  for (const FlightRecord& rank : ranks) {
+    if (culprits.contains(rank.rank) || rank.status == RankStatus::kFinished) continue;
+    std::string place;
+    if (!Waits(rank)) {
+      place = "had been " + Where(rank);
+    } else if (same != nullptr && SameCall(*LastCall(rank), *same)) {
+      place = "waited in the same call";
+    } else {
+      place = "waited in " + Name(*LastCall(rank));
+    }
+    places[place].push_back(rank.rank);
+  }
+  std::string text;
+  for (const auto& [place, members] : places) {
+    text += fmt::format("; {} {}", RankList(members), place);
+  }
+  return text;
+}
+
+std::string Failure(std::span<const FlightRecord> ranks, const FlightRecord& first) {
+  const std::string message = first.failure.empty() ? "no reason was given" : first.failure;
+  return fmt::format("rank {} failed {}: {}{}", first.rank, Where(first), message,
+                     Others(ranks, {first.rank}, LastCall(first)));
+}
+
+std::string Death(std::span<const FlightRecord> ranks, const FlightRecord& first) {
+  int64_t others = 0;
+  for (const FlightRecord& rank : ranks) {
+    if (rank.rank != first.rank) others = std::max(others, rank.heartbeat_ns);
+  }
+  std::string heartbeat;
+  if (others - first.heartbeat_ns > kSameMoment) {
+    heartbeat = fmt::format(", its last heartbeat {:.1f} s before the others'",
+                            1e-9 * static_cast<double>(others - first.heartbeat_ns));
+  }
+  return fmt::format("rank {} died without an exit record {}{}{}", first.rank, Where(first),
+                     heartbeat, Others(ranks, {first.rank}, LastCall(first)));
+}
+
+// The earliest of the ranks that `is_cause` picks, by the time that `when` gives.
+template <typename IsCause, typename When>
+const FlightRecord* Earliest(std::span<const FlightRecord> ranks, const IsCause& is_cause,
+                             const When& when) {
+  const FlightRecord* first = nullptr;
+  for (const FlightRecord& rank : ranks) {
+    if (is_cause(rank) && (first == nullptr || when(rank) < when(*first))) first = &rank;
+  }
+  return first;
+}
+
+const FlightRecord* Dead(std::span<const FlightRecord> ranks) {
+  int64_t newest = 0;
+  for (const FlightRecord& rank : ranks) newest = std::max(newest, rank.heartbeat_ns);
+  return Earliest(
+      ranks,
+      [&](const FlightRecord& rank) {
+        return rank.status == RankStatus::kRunning &&
+               (rank.gone || newest - rank.heartbeat_ns > kSilence);
+      },
+      [](const FlightRecord& rank) { return rank.heartbeat_ns; });
+}
+
+// Ranks that wait in one group's same turn, each for another call.
+std::optional<std::string> Disagreement(std::span<const FlightRecord> ranks) {
+  for (const FlightRecord& one : ranks) {
+    for (const FlightRecord& other : ranks) {
+      if (other.rank <= one.rank || !Waits(one) || !Waits(other)) continue;
+      const RecordedCall& a = *LastCall(one);
+      const RecordedCall& b = *LastCall(other);
+      const bool same_turn = a.group == b.group && a.sequence == b.sequence &&
+                             a.collective != "send" && a.collective != "receive" &&
+                             b.collective != "send" && b.collective != "receive";
+      if (!same_turn || (SameCall(a, b) && a.bytes == b.bytes && a.dtype == b.dtype)) continue;
+      return fmt::format(
+          "ranks disagree: rank {} waits in {} ({} bytes of {}), rank {} in {} ({} "
+          "bytes of {})",
+          one.rank, Name(a), a.bytes, a.dtype, other.rank, Name(b), b.bytes, b.dtype);
+    }
+  }
+  return std::nullopt;
+}
+
+// Whether the rank takes part in the group and hasn't come to that call.
+bool IsBehind(const FlightRecord& rank, const RecordedCall& call) {
+  int64_t reached = call.group == "world" ? 0 : -1;
+  for (const RecordedCall& own : rank.calls) {
+    if (own.group == call.group && own.collective != "send" && own.collective != "receive") {
+      reached = std::max(reached, own.sequence);
+    }
+  }
+  return reached >= 0 && reached < call.sequence;
+}
+
+std::string Hang(std::span<const FlightRecord> ranks) {
+  // The rank that waits for the longest time was there first: who is behind it holds it up.
+  const FlightRecord* waiting =
+      Earliest(ranks, Waits, [](const FlightRecord& rank) { return LastCall(rank)->start_ns; });
+  if (waiting == nullptr) {
+    return fmt::format("no rank waits in a collective{}", Others(ranks, {}, nullptr));
+  }
+  const RecordedCall& call = *LastCall(*waiting);
+  std::vector<int> behind;
+  std::string places;
+  for (const FlightRecord& rank : ranks) {
+    if (!IsBehind(rank, call)) continue;
+    behind.push_back(rank.rank);
+    places += fmt::format("; rank {} is {}", rank.rank, Where(rank));
+  }
+  if (behind.empty()) {
+    return fmt::format("every rank entered {}, and it doesn't end{}", Name(call),
+                       Others(ranks, {}, &call));
+  }
+  return fmt::format("{} never entered {}{}{}", RankList(behind), Name(call), places,
+                     Others(ranks, std::set<int>(behind.begin(), behind.end()), &call));
+}
+
+std::string Missing(std::span<const FlightRecord> ranks) {
+  std::set<int> present;
+  int size = 0;
+  for (const FlightRecord& rank : ranks) {
+    present.insert(rank.rank);
+    size = std::max(size, rank.world_size);
+  }
+  // Bounded: the size comes from a file.
+  std::vector<int> missing;
+  for (int i = 0; i < size && missing.size() < 8; ++i) {
+    if (!present.contains(i)) missing.push_back(i);
+  }
+  if (missing.empty()) return "";
+  return fmt::format("; {} left no flight record here", RankList(missing));
+}
+
+std::string Cause(std::span<const FlightRecord> ranks) {
+  const auto failed = [](const FlightRecord& rank) { return rank.status == RankStatus::kFailed; };
+  const auto terminated = [](const FlightRecord& rank) {
+    return rank.status == RankStatus::kTerminated;
+  };
+  const auto status_time = [](const FlightRecord& rank) { return rank.status_ns; };
+  if (const FlightRecord* first = Earliest(ranks, failed, status_time)) {
+    return Failure(ranks, *first);
+  }
+  if (const FlightRecord* first = Dead(ranks)) return Death(ranks, *first);
+  if (const FlightRecord* first = Earliest(ranks, terminated, status_time)) {
+    return fmt::format("ended from outside by {}{}", first->failure, Others(ranks, {}, nullptr));
+  }
+  if (std::optional<std::string> text = Disagreement(ranks)) return *std::move(text);
+  return Hang(ranks);
+}
+
+}  // namespace
+
+std::string Explain(std::span<const FlightRecord> ranks) {
+  if (ranks.empty()) return "no flight records";
+  if (std::all_of(ranks.begin(), ranks.end(),
+                  [](const FlightRecord& rank) { return rank.status == RankStatus::kFinished; })) {
+    return "all ranks finished";
+  }
+  return Cause(ranks) + Missing(ranks);
+}
+
+std::filesystem::path ExplanationPath(const std::filesystem::path& folder,
+                                      std::string_view launch) {
+  std::string name = "explanation";
+  if (!launch.empty()) name += '-';
+  for (const char c : launch) name += std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return folder / (name + ".txt");
+}
+
+bool ExplainOnce(const std::filesystem::path& folder, std::string_view launch) {
+  const absl::StatusOr<std::vector<FlightRecord>> ranks = ReadFlightRecords(folder, launch);
+  if (!ranks.ok() || ranks->empty()) return false;
+  if (std::all_of(ranks->begin(), ranks->end(),
+                  [](const FlightRecord& rank) { return rank.status == RankStatus::kFinished; })) {
+    return false;
+  }
+  const std::string line = fmt::format("tanren: {}\n", Explain(*ranks));
+  // Who makes the file is the one who speaks.
+  const std::filesystem::path path = ExplanationPath(folder, ranks->front().launch);
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+  if (file < 0) return false;
+  const bool printed = write(STDERR_FILENO, line.data(), line.size()) >= 0;
+  const bool kept = write(file, line.data(), line.size()) >= 0;
+  close(file);
+  return printed || kept;
+}
+
+bool ExplainOnce(const FlightRecorder& recorder) {
+  return ExplainOnce(recorder.folder(), recorder.launch());
+}
+
+}  // namespace tanren::telemetry
