@@ -1,0 +1,143 @@
+#include "runtime/text/bpe.h"
+
+#include <algorithm>
+#include <queue>
+
+namespace tanren::text {
+namespace {
+
+constexpr uint32_t kNoMerge = UINT32_MAX;
+constexpr size_t kShortWord = 48;  // bytes up to which a scan beats a queue
+
+}  // namespace
+
+BpeModel::BpeModel(const std::array<int32_t, 256>& byte_ids, const std::vector<BpeMerge>& merges,
+                   const std::vector<std::pair<std::string_view, int32_t>>& whole_words,
+                   const BpeOptions& options)
+    : byte_ids_(byte_ids), options_(options) {
+  merges_.reserve(merges.size());
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    const BpeMerge& merge = merges[rank];
+    merges_[Key(merge.left, merge.right)] = {static_cast<uint32_t>(rank), merge.result};
+  }
+  if (!options_.ignore_merges) return;
+  whole_words_.reserve(whole_words.size());
+  for (const auto& [bytes, id] : whole_words) whole_words_.emplace(bytes, id);
+}
+
+const BpeModel::Target* BpeModel::Find(int32_t left, int32_t right) const {
+  const auto found = merges_.find(Key(left, right));
+  return found == merges_.end() ? nullptr : &found->second;
+}
+
+void BpeModel::AppendBytes(std::string_view word, std::vector<BpeSymbol>* symbols) const {
+  bool previous_unknown = false;
+  for (uint32_t at = 0; at < word.size(); ++at) {
+    const int32_t id = byte_ids_[static_cast<uint8_t>(word[at])];
+    if (id >= 0) {
+      symbols->push_back({id, at, at + 1});
+    } else if (options_.unknown_id) {
+      if (previous_unknown && options_.fuse_unknown) {
+        symbols->back().end = at + 1;
+      } else {
+        symbols->push_back({*options_.unknown_id, at, at + 1});
+      }
+    }
+    previous_unknown = id < 0;
+  }
+}
+
+void BpeModel::Encode(std::string_view word, std::vector<BpeSymbol>* symbols) const {
+  if (options_.ignore_merges) {
+    const auto found = whole_words_.find(absl::string_view(word.data(), word.size()));
+    if (found != whole_words_.end()) {
+      symbols->push_back({found->second, 0, static_cast<uint32_t>(word.size())});
+      return;
+    }
+  }
+  const size_t first = symbols->size();
+  AppendBytes(word, symbols);
+  const size_t count = symbols->size() - first;
+  if (count > kShortWord) {
+    MergeLong(first, symbols);
+  } else if (count > 1) {
+    MergeShort(first, symbols);
+  }
+}
+
+void BpeModel::MergeShort(size_t first, std::vector<BpeSymbol>* symbols) const {
+  BpeSymbol* word = symbols->data() + first;
+  size_t count = symbols->size() - first;
+  Target pairs[kShortWord];  // pairs[i]: what the symbols i and i + 1 become
+  const auto look_up = [&](size_t i) {
+    const Target* target = Find(word[i].id, word[i + 1].id);
+    pairs[i] = target != nullptr ? *target : Target{kNoMerge, 0};
+  };
+  for (size_t i = 0; i + 1 < count; ++i) look_up(i);
+  while (count > 1) {
+    size_t best = 0;
+    for (size_t i = 1; i + 1 < count; ++i) {
+      if (pairs[i].rank < pairs[best].rank) best = i;
+    }
+    if (pairs[best].rank == kNoMerge) break;
+    word[best].id = pairs[best].result;
+    word[best].end = word[best + 1].end;
+    std::copy(word + best + 2, word + count, word + best + 1);
+    --count;
+    if (best + 1 < count) {
+      std::copy(pairs + best + 2, pairs + count, pairs + best + 1);
+      look_up(best);
+    }
+    if (best > 0) look_up(best - 1);
+  }
+  symbols->resize(first + count);
+}
+
+void BpeModel::MergeLong(size_t first, std::vector<BpeSymbol>* symbols) const {
+  // Symbols stay where they are, linked in a list; one that was joined to its left has id -1.
+  struct Candidate {
+    uint32_t rank;
+    uint32_t left;    // index of the pair's left symbol
+    int32_t left_id;  // what the pair was when the candidate was made: a stale one is skipped
+    int32_t right_id;
+    int32_t result;
+    bool operator>(const Candidate& other) const {
+      return rank != other.rank ? rank > other.rank : left > other.left;
+    }
+  };
+  BpeSymbol* word = symbols->data() + first;
+  const auto count = static_cast<uint32_t>(symbols->size() - first);
+  std::vector<uint32_t> next(count), previous(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    next[i] = i + 1;
+    previous[i] = i - 1;  // wraps for the first, which is never asked
+  }
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
+  const auto push = [&](uint32_t left) {
+    if (next[left] >= count) return;
+    const int32_t a = word[left].id, b = word[next[left]].id;
+    if (const Target* target = Find(a, b)) queue.push({target->rank, left, a, b, target->result});
+  };
+  for (uint32_t i = 0; i + 1 < count; ++i) push(i);
+  while (!queue.empty()) {
+    const Candidate top = queue.top();
+    queue.pop();
+    const uint32_t right = next[top.left];
+    if (word[top.left].id != top.left_id || right >= count || word[right].id != top.right_id) {
+      continue;
+    }
+    word[top.left].id = top.result;
+    word[top.left].end = word[right].end;
+    word[right].id = -1;
+    next[top.left] = next[right];
+    if (next[right] < count) previous[next[right]] = top.left;
+    push(top.left);
+    if (top.left > 0) push(previous[top.left]);
+  }
+  const auto joined = [](const BpeSymbol& symbol) { return symbol.id < 0; };
+  symbols->erase(
+      std::remove_if(symbols->begin() + static_cast<ptrdiff_t>(first), symbols->end(), joined),
+      symbols->end());
+}
+
+}  // namespace tanren::text

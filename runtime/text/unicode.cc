@@ -1,0 +1,139 @@
+#include "runtime/text/unicode.h"
+
+#include <utf8proc.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace tanren::text {
+namespace {
+
+// The bytes that may follow a lead byte directly; overlong forms, surrogates and what lies above
+// U+10FFFF are excluded here (Unicode 15, table 3-7).
+struct Sequence {
+  int length = 0;  // 0: not a lead byte
+  uint8_t second_low = 0x80;
+  uint8_t second_high = 0xBF;
+};
+
+Sequence SequenceOf(uint8_t lead) {
+  if (lead < 0x80) return {1};
+  if (lead < 0xC2) return {};
+  if (lead < 0xE0) return {2};
+  if (lead == 0xE0) return {3, 0xA0, 0xBF};
+  if (lead == 0xED) return {3, 0x80, 0x9F};
+  if (lead < 0xF0) return {3};
+  if (lead == 0xF0) return {4, 0x90, 0xBF};
+  if (lead < 0xF4) return {4};
+  if (lead == 0xF4) return {4, 0x80, 0x8F};
+  return {};
+}
+
+}  // namespace
+
+std::string_view UnicodeVersion() { return utf8proc_unicode_version(); }
+
+DecodedCodePoint DecodeFirst(std::string_view text) {
+  if (text.empty()) return {};
+  const auto lead = static_cast<uint8_t>(text[0]);
+  const Sequence sequence = SequenceOf(lead);
+  if (sequence.length == 0) return {0xFFFD, 1};
+  if (sequence.length == 1) return {lead, 1, true};
+  char32_t code_point = lead & (0x7F >> sequence.length);
+  for (int i = 1; i < sequence.length; ++i) {
+    const auto at = static_cast<size_t>(i);
+    if (at == text.size()) return {0xFFFD, at, false, true};
+    const auto byte = static_cast<uint8_t>(text[at]);
+    const uint8_t low = i == 1 ? sequence.second_low : 0x80;
+    const uint8_t high = i == 1 ? sequence.second_high : 0xBF;
+    if (byte < low || byte > high) return {0xFFFD, at};
+    code_point = code_point << 6 | (byte & 0x3F);
+  }
+  return {code_point, static_cast<size_t>(sequence.length), true};
+}
+
+char32_t DecodeLast(std::string_view valid_text) {
+  size_t at = valid_text.size() - 1;
+  while (at > 0 && (static_cast<uint8_t>(valid_text[at]) & 0xC0) == 0x80) --at;
+  return DecodeFirst(valid_text.substr(at)).code_point;
+}
+
+void AppendUtf8(char32_t code_point, std::string* out) {
+  utf8proc_uint8_t bytes[4];
+  const auto length = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code_point), bytes);
+  out->append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
+}
+
+size_t ValidPrefix(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    uint64_t word;
+    if (text.size() - at >= sizeof word) {  // eight ASCII bytes at once
+      std::memcpy(&word, text.data() + at, sizeof word);
+      if ((word & 0x8080808080808080u) == 0) {
+        at += sizeof word;
+        continue;
+      }
+    }
+    const DecodedCodePoint decoded = DecodeFirst(text.substr(at));
+    if (!decoded.valid) return at;
+    at += decoded.length;
+  }
+  return at;
+}
+
+std::string RepairUtf8(std::string_view text, SourceMap* map) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    const size_t good = ValidPrefix(text.substr(at));
+    out.append(text.substr(at, good));
+    if (map != nullptr) map->AppendCopy(good, at);
+    at += good;
+    if (at == text.size()) break;
+    const size_t bad = DecodeFirst(text.substr(at)).length;
+    out.append("\xEF\xBF\xBD");
+    if (map != nullptr) map->AppendReplacement(3, at, at + bad);
+    at += bad;
+  }
+  return out;
+}
+
+bool IsNumeric(char32_t c) {
+  if (c < 0x80) return c >= '0' && c <= '9';
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  return category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+}
+
+bool IsSpace(char32_t c) {
+  return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+         c == 0x3000;
+}
+
+bool IsWord(char32_t c) {
+  // Alphabetic symbols that are not letters: circled and squared Latin letters.
+  if ((c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
+      (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189)) {
+    return true;
+  }
+  if (c == 0x200C || c == 0x200D) return true;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace tanren::text
