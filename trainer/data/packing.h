@@ -17,22 +17,42 @@ namespace tanren::trainer {
 // the sequence length; documents of one row don't see each other.
 using Row = std::vector<size_t>;
 
-// Takes documents in order, each into the first row that has room, until one fits into none of
-// the `row_count` rows; that one starts the next step. Returns exactly `row_count` rows, of which
-// the last ones are empty when the documents run out. `lengths` are in tokens.
-// kInvalidArgument if a document is empty or longer than `sequence_length`, naming its index.
+// Lays documents into rows one by one, in order, until one has no place; that one starts the next
+// step.
+class RowPacker {
+ public:
+  // `share_rows`: each document goes into the first row that has room; else each has its own row.
+  RowPacker(size_t row_count, int64_t sequence_length, bool share_rows);
+
+  // False, and nothing changes, if the document has no place. `length` is in tokens.
+  // kInvalidArgument if it is below 1 or above the sequence length, naming the document's index.
+  absl::StatusOr<bool> Add(int64_t length);
+
+  // Exactly `row_count` rows, of which the last ones are empty where documents ran out.
+  const std::vector<Row>& rows() const { return rows_; }
+  size_t document_count() const { return document_count_; }
+
+ private:
+  std::vector<Row> rows_;
+  std::vector<int64_t> room_;
+  int64_t sequence_length_;
+  bool share_rows_;
+  size_t document_count_ = 0;
+  size_t full_rows_ = 0;  // rows before this one have no room at all
+};
+
+// All documents of `lengths` that have a place in a step.
 absl::StatusOr<std::vector<Row>> PackFirstFit(std::span<const int64_t> lengths, size_t row_count,
                                               int64_t sequence_length);
-
-// One document in a row. Errors as above.
 absl::StatusOr<std::vector<Row>> OneDocumentPerRow(std::span<const int64_t> lengths,
                                                    size_t row_count, int64_t sequence_length);
 
 // How many documents a plan took: they are the first ones of the order.
 size_t DocumentCount(std::span<const Row> rows);
 
-// The rows of one rank's micro-batch: rows are dealt in contiguous blocks, by rank, then by
-// micro-batch. Requires row_count = world_size × micro_batches × rows of a micro-batch.
+// The rows of one rank's micro-batch: ranks have contiguous blocks of equal size, and split theirs
+// into contiguous micro-batches whose sizes differ by at most one. Requires that world_size divides
+// row_count.
 struct RowRange {
   size_t begin = 0;
   size_t end = 0;

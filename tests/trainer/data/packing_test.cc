@@ -63,6 +63,18 @@ TEST(RowsOf, EveryRowGoesToExactlyOneRankAndMicroBatch) {
   EXPECT_THAT(owners, testing::Each(1));
 }
 
+TEST(RowsOf, MicroBatchesDifferByAtMostOneRow) {
+  std::vector<int> owners(14, 0);
+  for (int rank = 0; rank < 2; ++rank) {
+    for (int micro_batch = 0; micro_batch < 3; ++micro_batch) {
+      const RowRange range = RowsOf(14, 2, rank, 3, micro_batch);
+      EXPECT_THAT(range.end - range.begin, testing::AnyOf(2u, 3u));
+      for (size_t row = range.begin; row < range.end; ++row) ++owners[row];
+    }
+  }
+  EXPECT_THAT(owners, testing::Each(1));
+}
+
 TEST(RowsOf, RefusesRowsThatDoNotDivide) { EXPECT_ANY_THROW(RowsOf(10, 4, 0, 1, 0)); }
 
 }  // namespace
