@@ -1,0 +1,29 @@
+// Softmax statistics of rows of logits, and derivatives by the logits in their place. The steps
+// between the two matrix products of linear_cross_entropy.h.
+#ifndef TANREN_RUNTIME_KERNELS_LOGIT_ROWS_H_
+#define TANREN_RUNTIME_KERNELS_LOGIT_ROWS_H_
+
+#include <ATen/core/Tensor.h>
+
+namespace tanren::kernels {
+
+// Of R rows, all fp32 [R], in nats.
+struct RowStatistics {
+  at::Tensor logprob_R;    // of the target
+  at::Tensor logsumexp_R;  // of the logits over temperature
+  at::Tensor entropy_R;    // undefined if not asked for
+};
+
+// `logits_RV` fp32 contiguous, `targets_R` int64 in [0, V).
+RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
+                               double temperature, bool entropy);
+
+// Replaces logits by derivatives of Σ d_logprob · logprob + Σ d_entropy · entropy. `d_entropy_R`
+// may be undefined; the others are fp32 [R], and `statistics` are those of these rows.
+void DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
+                       const RowStatistics& statistics, const at::Tensor& d_logprob_R,
+                       const at::Tensor& d_entropy_R, double temperature);
+
+}  // namespace tanren::kernels
+
+#endif  // TANREN_RUNTIME_KERNELS_LOGIT_ROWS_H_
