@@ -121,6 +121,14 @@ TEST(Decode, BrokenUtf8IsReplacedAndStrangersAreLeftOut) {
   EXPECT_EQ(tokenizer->Decode(ids, true), "a\uFFFDb<tool>");
 }
 
+// Hugging Face's decoder takes a token whose letters are all in the byte alphabet for bytes, so
+// that this one would come out broken; here encoding and decoding give the text back.
+TEST(Decode, AnAddedTokenIsItsOwnTextThoughTheByteAlphabetHasItsLetters) {
+  const SmallTokenizer small{{}, {Added("w\u00F3rd", false)}};
+  const auto tokenizer = small.Load();
+  EXPECT_EQ(tokenizer->Decode(tokenizer->Encode("a w\u00F3rd", kParse), false), "a w\u00F3rd");
+}
+
 TEST(StreamingDecoder, GivesACharacterWithItsLastByte) {
   const auto tokenizer = SmallTokenizer{}.Load();
   StreamingDecoder decoder(*tokenizer, false);
