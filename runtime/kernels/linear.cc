@@ -3,10 +3,10 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "runtime/base/error.h"
-#include "runtime/kernels/cpu_features.h"
 #include "runtime/kernels/products.h"
 
 namespace tanren::kernels {
@@ -52,7 +52,8 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight_OD, const at::Te
   TANREN_CHECK(x.dim() >= 1 && weight_OD.dim() == 2 && x.size(-1) == weight_OD.size(1),
                "a linear layer's input {} and weight {}", c10::str(x.sizes()),
                c10::str(weight_OD.sizes()));
-  const bool own = x.is_cpu() && x.scalar_type() == at::kBFloat16 && !HasFastBf16Products();
+  const bool own = x.scalar_type() == weight_OD.scalar_type() &&
+                   MultipliesHere(x, weight_OD, x.numel() / std::max<int64_t>(x.size(-1), 1));
   const auto bias = bias_O.defined() ? std::optional(bias_O) : std::nullopt;
   if (!own) return at::linear(x, weight_OD, bias);
   std::vector<int64_t> shape = x.sizes().vec();

@@ -1,12 +1,101 @@
 #include "runtime/kernels/products.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
 
 #include "runtime/base/error.h"
+#include "runtime/kernels/cpu/kernel_table.h"
+#include "runtime/kernels/cpu/scratch.h"
 #include "runtime/kernels/cpu_features.h"
 
 namespace tanren::kernels {
 namespace {
+
+// Up to this many rows, a product with a weight is bound by reading the weight.
+constexpr int64_t kFewRows = 16;
+// A thread is worth its start for this many multiplications.
+constexpr int64_t kGrain = 1 << 16;
+
+bool IsFloatOrBf16(const at::Tensor& x) {
+  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+}
+
+at::Tensor WithUnitStride(const at::Tensor& x) {
+  return x.stride(0) == 1 || x.stride(1) == 1 ? x : x.contiguous();
+}
+
+// Of a matrix with one row or column, the strides may say anything.
+MatrixView ViewOf(const at::Tensor& x) {
+  const bool in_rows = x.stride(1) == 1;
+  return {x.const_data_ptr(), x.scalar_type() == at::kBFloat16, in_rows ? x.stride(0) : 1,
+          in_rows ? 1 : x.stride(1)};
+}
+
+int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+void MultiplyFewRows(const KernelTable& kernels, const Product& product) {
+  // Groups of 16 outputs: chunks of whole cache lines.
+  const int64_t groups = DivideUp(product.columns, 16);
+  const int64_t grain = DivideUp(kGrain, 16 * product.rows * std::max<int64_t>(product.depth, 1));
+  at::parallel_for(0, groups, grain, [&](int64_t first, int64_t end) {
+    kernels.dot(product, first * 16, std::min(end * 16, product.columns),
+                ThreadScratch((product.rows + 1) * (product.depth + 64)));
+  });
+}
+
+// Cuts the result into one block for each thread, as square as can be.
+void MultiplyBlocks(const KernelTable& kernels, const Product& product) {
+  const int64_t work = product.rows * product.columns * product.depth;
+  const int64_t threads =
+      std::clamp<int64_t>(work / kGrain, 1, at::in_parallel_region() ? 1 : at::get_num_threads());
+  int64_t best_down = 1;
+  double least = 0;
+  for (int64_t down = 1; down <= threads; ++down) {
+    if (threads % down != 0) continue;
+    // What a thread packs, in rows of a and columns of b.
+    const double packed = static_cast<double>(product.rows) / down +
+                          static_cast<double>(product.columns) * down / threads;
+    if (down == 1 || packed < least) {
+      least = packed;
+      best_down = down;
+    }
+  }
+  const int64_t across = threads / best_down;
+  const auto block = [](int64_t size, int64_t parts, int64_t unit) {
+    return DivideUp(DivideUp(size, unit), parts) * unit;
+  };
+  const int64_t rows = block(product.rows, best_down, kernels.tile_rows);
+  const int64_t columns = block(product.columns, across, kernels.tile_columns);
+  at::parallel_for(0, threads, 1, [&](int64_t first, int64_t end) {
+    float* const scratch = ThreadScratch(kernels.multiply_scratch(product.depth));
+    for (int64_t part = first; part < end; ++part) {
+      const int64_t row = part / across * rows, column = part % across * columns;
+      kernels.multiply(product, row, std::min(row + rows, product.rows), column,
+                       std::min(column + columns, product.columns), scratch);
+    }
+  });
+}
+
+void MultiplyHere(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& out,
+                  Into into) {
+  const at::Tensor a = WithUnitStride(a_MK), b = WithUnitStride(b_KN);
+  const Product product{ViewOf(a),
+                        ViewOf(b),
+                        out.mutable_data_ptr(),
+                        out.scalar_type() == at::kBFloat16,
+                        out.stride(0),
+                        a.size(0),
+                        b.size(1),
+                        a.size(1),
+                        into == Into::kAdd};
+  if (product.rows <= kFewRows && product.a.column_stride == 1 && product.b.row_stride == 1) {
+    MultiplyFewRows(Kernels(), product);
+  } else {
+    MultiplyBlocks(Kernels(), product);
+  }
+}
 
 // The dtype to multiply in.
 at::ScalarType ProductDtype(const at::Tensor& a, const at::Tensor& b) {
@@ -16,18 +105,9 @@ at::ScalarType ProductDtype(const at::Tensor& a, const at::Tensor& b) {
   return half && !narrow_is_fast ? at::kFloat : narrow;
 }
 
-}  // namespace
-
-void Multiply(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& out_MN, Into into) {
-  TANREN_CHECK(a_MK.dim() == 2 && b_KN.dim() == 2 && a_MK.size(1) == b_KN.size(0) &&
-                   out_MN.dim() == 2 && out_MN.size(0) == a_MK.size(0) &&
-                   out_MN.size(1) == b_KN.size(1),
-               "a product of {} and {} into {}", c10::str(a_MK.sizes()), c10::str(b_KN.sizes()),
-               c10::str(out_MN.sizes()));
-  at::NoGradGuard no_grad;
+void MultiplyByAten(const at::Tensor& a_MK, const at::Tensor& b_KN, at::Tensor out, Into into) {
   const at::ScalarType dtype = ProductDtype(a_MK, b_KN);
   const at::Tensor a = a_MK.to(dtype), b = b_KN.to(dtype);
-  at::Tensor out = out_MN;
   if (out.scalar_type() == dtype && into == Into::kAdd) {
     at::addmm_out(out, out, a, b);
   } else if (out.scalar_type() == dtype) {
@@ -36,6 +116,27 @@ void Multiply(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& 
     out.add_(at::mm(a, b));
   } else {
     out.copy_(at::mm(a, b));
+  }
+}
+
+}  // namespace
+
+bool MultipliesHere(const at::Tensor& a, const at::Tensor& b, int64_t rows) {
+  return IsFloatOrBf16(a) && IsFloatOrBf16(b) && (rows <= kFewRows || !HasFastBf16Products());
+}
+
+void Multiply(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& out_MN, Into into) {
+  TANREN_CHECK(a_MK.dim() == 2 && b_KN.dim() == 2 && a_MK.size(1) == b_KN.size(0) &&
+                   out_MN.dim() == 2 && out_MN.size(0) == a_MK.size(0) &&
+                   out_MN.size(1) == b_KN.size(1) && out_MN.is_contiguous(),
+               "a product of {} and {} into {}", c10::str(a_MK.sizes()), c10::str(b_KN.sizes()),
+               c10::str(out_MN.sizes()));
+  at::NoGradGuard no_grad;
+  if (out_MN.numel() == 0) return;
+  if (a_MK.size(1) > 0 && IsFloatOrBf16(out_MN) && MultipliesHere(a_MK, b_KN, a_MK.size(0))) {
+    MultiplyHere(a_MK, b_KN, out_MN, into);
+  } else {
+    MultiplyByAten(a_MK, b_KN, out_MN, into);
   }
 }
 

@@ -1,0 +1,51 @@
+// The loops that a CPU kernel spends its time in, compiled once for each instruction set and chosen
+// when the program runs. They see raw pointers only: no ATen, and no inline function of the
+// standard library that the linker could pick from a file compiled for a newer CPU.
+#ifndef TANREN_RUNTIME_KERNELS_CPU_KERNEL_TABLE_H_
+#define TANREN_RUNTIME_KERNELS_CPU_KERNEL_TABLE_H_
+
+#include <cstdint>
+
+namespace tanren::kernels {
+
+// A matrix in fp32 or bf16; element (i, j) is data[i · row_stride + j · column_stride].
+struct MatrixView {
+  const void* data;
+  bool is_bf16;
+  int64_t row_stride, column_stride;
+};
+
+// out = a · b or out += a · b. One stride of `a` and one of `b` is 1; `out` has its columns next to
+// each other.
+struct Product {
+  MatrixView a, b;
+  void* out;
+  bool out_is_bf16;
+  int64_t out_stride;
+  int64_t rows, columns, depth;
+  bool add;
+};
+
+struct KernelTable {
+  const char* name;
+
+  // One block of a product. Every element is summed in the same order however the product is cut.
+  // `scratch` has multiply_scratch(depth) floats.
+  void (*multiply)(const Product& product, int64_t first_row, int64_t end_row, int64_t first_column,
+                   int64_t end_column, float* scratch);
+  int64_t (*multiply_scratch)(int64_t depth);
+  int64_t tile_rows, tile_columns;  // blocks should be multiples of these
+
+  // Columns [first, end) of a product of few rows where the columns of `b` are contiguous (a weight
+  // [columns, depth] transposed) and so are the rows of `a`: reads each weight once. `scratch` has
+  // rows · (depth + 64) floats.
+  void (*dot)(const Product& product, int64_t first_column, int64_t end_column, float* scratch);
+};
+
+// For this machine's CPU. The environment variable TANREN_CPU (baseline, avx2 or avx512) asks for
+// less than it has; anything that the CPU hasn't is an error.
+const KernelTable& Kernels();
+
+}  // namespace tanren::kernels
+
+#endif  // TANREN_RUNTIME_KERNELS_CPU_KERNEL_TABLE_H_

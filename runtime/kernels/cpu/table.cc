@@ -1,0 +1,20 @@
+// The table of the instruction set that this file is compiled for.
+#include "runtime/kernels/cpu/multiply.h"
+#include "runtime/kernels/cpu/tile.h"
+
+#define TANREN_TEXT_INNER(x) #x
+#define TANREN_TEXT(x) TANREN_TEXT_INNER(x)
+
+namespace tanren::kernels::TANREN_ISA {
+
+extern const KernelTable kTable;
+const KernelTable kTable = {
+    .name = TANREN_TEXT(TANREN_ISA),
+    .multiply = Multiply,
+    .multiply_scratch = MultiplyScratch,
+    .tile_rows = kTileRows,
+    .tile_columns = kTileColumns,
+    .dot = Dot,
+};
+
+}  // namespace tanren::kernels::TANREN_ISA
