@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "runtime/kernels/cpu/attention.h"
+
 namespace tanren::kernels {
 
 // A matrix in fp32 or bf16; element (i, j) is data[i · row_stride + j · column_stride].
@@ -40,6 +42,14 @@ struct KernelTable {
   // [columns, depth] transposed) and so are the rows of `a`: reads each weight once. `scratch` has
   // rows · (depth + 64) floats.
   void (*dot)(const Product& product, int64_t first_column, int64_t end_column, float* scratch);
+
+  // Each with scratch of so many floats. The last is for a few queries over many keys, forward.
+  int64_t (*attention_forward_scratch)(const AttentionTask& task);
+  void (*attention_forward)(const AttentionTask& task, float* scratch);
+  int64_t (*attention_backward_scratch)(const AttentionTask& task);
+  void (*attention_backward)(const AttentionTask& task, float* scratch);
+  int64_t (*attention_few_rows_scratch)(const AttentionTask& task);
+  void (*attention_few_rows)(const AttentionTask& task, float* scratch);
 };
 
 // For this machine's CPU. The environment variable TANREN_CPU (baseline, avx2 or avx512) asks for

@@ -1,4 +1,5 @@
 // The table of the instruction set that this file is compiled for.
+#include "runtime/kernels/cpu/attention_loops.h"
 #include "runtime/kernels/cpu/multiply.h"
 #include "runtime/kernels/cpu/tile.h"
 
@@ -15,6 +16,12 @@ const KernelTable kTable = {
     .tile_rows = kTileRows,
     .tile_columns = kTileColumns,
     .dot = Dot,
+    .attention_forward_scratch = AttentionForwardScratch,
+    .attention_forward = AttentionForward,
+    .attention_backward_scratch = AttentionBackwardScratch,
+    .attention_backward = AttentionBackward,
+    .attention_few_rows_scratch = AttentionFewRowsScratch,
+    .attention_few_rows = AttentionFewRows,
 };
 
 }  // namespace tanren::kernels::TANREN_ISA

@@ -16,7 +16,8 @@ using TensorFunction = std::function<at::Tensor(const Tensors&)>;
 // Normally distributed numbers, the same for the same seed, rounded to `dtype`.
 at::Tensor Random(at::IntArrayRef shape, int seed, at::ScalarType dtype = at::kFloat);
 
-// max |a − b| ≤ tolerance · max |b|, and the same shape.
+// max |a − b| ≤ tolerance · max |b|, and the same shape. Where b is almost nothing, a may be too:
+// inputs are of order 1, so it counts as 0.01.
 void ExpectClose(const at::Tensor& found, const at::Tensor& expected, double tolerance,
                  const char* what);
 
