@@ -1,5 +1,7 @@
 #include "tests/trainer/data/chat.h"
 
+#include <ATen/ATen.h>
+
 #include "runtime/base/error.h"
 #include "tests/runtime/text/small_tokenizer.h"
 
@@ -40,6 +42,17 @@ std::string Trained(const text::Tokenizer& tokenizer, const Document& document) 
     if (document.weights[i] > 0) tokens.push_back(document.tokens[i]);
   }
   return Written(tokenizer, tokens);
+}
+
+std::vector<std::string> TextsOf(const Batch& batch, const text::Tokenizer& tokenizer) {
+  std::vector<std::string> texts;
+  const auto* tokens = batch.tokens_T.const_data_ptr<int64_t>();
+  const auto* offsets = batch.document_offsets_N1.const_data_ptr<int64_t>();
+  for (int64_t n = 0; n + 1 < batch.document_offsets_N1.numel(); ++n) {
+    texts.push_back(
+        Written(tokenizer, std::vector<int32_t>(tokens + offsets[n], tokens + offsets[n + 1])));
+  }
+  return texts;
 }
 
 }  // namespace tanren::trainer

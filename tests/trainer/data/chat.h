@@ -9,7 +9,7 @@
 
 #include "runtime/text/chat_template.h"
 #include "runtime/text/tokenizer.h"
-#include "trainer/data/document.h"
+#include "trainer/data/batch.h"
 
 namespace tanren::trainer {
 
@@ -35,6 +35,8 @@ text::ChatTemplate MakeTemplate(const std::string& source = kChatMl);
 std::string Written(const text::Tokenizer& tokenizer, const std::vector<int32_t>& tokens);
 // The same, of the tokens with a weight.
 std::string Trained(const text::Tokenizer& tokenizer, const Document& document);
+// The same for each document of a batch, in order.
+std::vector<std::string> TextsOf(const Batch& batch, const text::Tokenizer& tokenizer);
 
 }  // namespace tanren::trainer
 

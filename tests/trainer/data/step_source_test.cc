@@ -13,20 +13,6 @@ using testing::HasSubstr;
 
 constexpr CorpusOptions kOptions{.sequence_length = 32, .bad_rows = DataRecipe::SKIP};
 
-// The documents with a target in a batch, in order.
-std::vector<std::string> Texts(const Batch& batch, const text::Tokenizer& tokenizer) {
-  std::vector<std::string> texts;
-  const at::Tensor offsets = batch.document_offsets_N1;
-  for (int64_t n = 0; n + 1 < offsets.numel(); ++n) {
-    std::vector<int32_t> tokens;
-    for (int64_t t = offsets[n].item<int64_t>(); t < offsets[n + 1].item<int64_t>(); ++t) {
-      tokens.push_back(batch.tokens_T[t].item<int32_t>());
-    }
-    texts.push_back(Written(tokenizer, tokens));
-  }
-  return texts;
-}
-
 // What all ranks together see, step by step.
 struct Seen {
   std::vector<std::vector<std::string>> documents;
@@ -74,7 +60,7 @@ class StepSourceTest : public testing::Test {
             ++seen.empty_micro_batches;
             continue;
           }
-          for (std::string& text : Texts(batch, *files_.tokenizer)) documents.push_back(text);
+          for (std::string& text : TextsOf(batch, *files_.tokenizer)) documents.push_back(text);
         }
       }
       if (!first) break;
