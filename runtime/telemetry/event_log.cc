@@ -1,0 +1,235 @@
+#include "runtime/telemetry/event_log.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <random>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "runtime/base/error.h"
+#include "runtime/base/log.h"
+
+namespace tanren {
+namespace {
+
+namespace fs = std::filesystem;
+
+// No event is near this; a larger length is damage.
+constexpr uint32_t kLongestRecord = 1 << 24;
+
+absl::Status ErrnoOf(std::string_view action, const fs::path& path) {
+  return absl::ErrnoToStatus(errno, fmt::format("{}: {}", path.string(), action));
+}
+
+std::string Record(const Event& event) {
+  std::string record;
+  {
+    google::protobuf::io::StringOutputStream stream(&record);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.WriteVarint32(static_cast<uint32_t>(event.ByteSizeLong()));
+    event.SerializeToCodedStream(&coded);
+  }
+  return record;
+}
+
+// The record that `bytes` begin with; 0 if they begin with none that is whole.
+size_t ParseRecord(std::string_view bytes, Event& event) {
+  constexpr size_t kLongestVarint = 5;
+  uint32_t size = 0;
+  const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+  google::protobuf::io::CodedInputStream header(
+      data, static_cast<int>(std::min(bytes.size(), kLongestVarint)));
+  if (!header.ReadVarint32(&size)) return 0;
+  const auto begin = static_cast<size_t>(header.CurrentPosition());
+  // An empty record is never written, but zeros are what a crash of the machine can leave.
+  if (size == 0 || size > kLongestRecord || size > bytes.size() - begin) return 0;
+  if (!event.ParseFromArray(data + begin, static_cast<int>(size))) return 0;
+  return begin + size;
+}
+
+std::string NewLaunch() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}", device(), device());
+}
+
+// The file's bytes from `begin` on. (Not mapped: a writer may cut the file meanwhile.)
+absl::StatusOr<std::string> ReadFrom(const fs::path& path, uint64_t begin) {
+  std::error_code error;
+  const uint64_t size = fs::file_size(path, error);
+  if (error)
+    return absl::ErrnoToStatus(error.value(), fmt::format("{}: can't read", path.string()));
+  if (begin > size) {
+    return absl::OutOfRangeError(
+        fmt::format("{}: has {} bytes, expected at least {}", path.string(), size, begin));
+  }
+  std::ifstream file(path, std::ios::binary);
+  std::string content(size - begin, '\0');
+  file.seekg(static_cast<std::streamoff>(begin));
+  file.read(content.data(), static_cast<std::streamsize>(content.size()));
+  if (file.bad() || (!file.is_open())) return ErrnoOf("can't read", path);
+  content.resize(static_cast<size_t>(file.gcount()));
+  return content;
+}
+
+bool HasToLast(const Event& event) {
+  return event.has_run_started() || event.has_checkpoint_published() || event.has_run_ended();
+}
+
+}  // namespace
+
+EventSocket::~EventSocket() {
+  if (descriptor_ >= 0 && !pending_.empty()) Flush();
+  Disconnect();
+}
+
+bool EventSocket::Connect() {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path_.size() >= sizeof(address.sun_path)) return false;
+  std::memcpy(address.sun_path, path_.data(), path_.size());
+  descriptor_ = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor_ < 0) return false;
+  if (connect(descriptor_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    return true;
+  }
+  Disconnect();
+  return false;
+}
+
+void EventSocket::Disconnect() {
+  if (descriptor_ >= 0) close(descriptor_);
+  descriptor_ = -1;
+  pending_.clear();
+}
+
+bool EventSocket::Flush() {
+  while (!pending_.empty()) {
+    const ssize_t sent =
+        send(descriptor_, pending_.data(), pending_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
+    if (sent < 0) {
+      Disconnect();
+      return false;
+    }
+    pending_.erase(0, static_cast<size_t>(sent));
+  }
+  return true;
+}
+
+void EventSocket::Send(const std::string& record) {
+  if (path_.empty()) return;
+  const bool had_pending = !pending_.empty();
+  // (What was pending when the reader went away never arrived whole.)
+  if (had_pending && !Flush()) ++dropped_;
+  if (descriptor_ < 0 && !Connect()) {
+    ++dropped_;
+    return;
+  }
+  if (!pending_.empty()) {
+    ++dropped_;
+    return;
+  }
+  pending_ = record;
+  if (!Flush()) {
+    // The reader went away since the last event; perhaps another one is there.
+    if (Connect()) pending_ = record;
+    if (descriptor_ < 0 || !Flush()) ++dropped_;
+  } else if (pending_.size() == record.size()) {
+    pending_.clear();
+    ++dropped_;
+  }
+}
+
+absl::StatusOr<std::unique_ptr<EventLog>> EventLog::Open(const fs::path& run) {
+  const fs::path path = run / "events.pb";
+  const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (descriptor < 0) return ErrnoOf("can't open", path);
+  const char* socket = std::getenv("TANREN_EVENT_SOCKET");
+  std::unique_ptr<EventLog> log(new EventLog(path, descriptor, socket == nullptr ? "" : socket));
+  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: another process is writing it; is the run still going?", path.string()));
+  }
+  TANREN_ASSIGN_OR_RETURN(const EventsRead read, ReadEvents(path));
+  if (read.torn_bytes > 0) {
+    LogWarning("{}: the last {} bytes are no whole record and are cut", path.string(),
+               read.torn_bytes);
+    if (ftruncate(descriptor, static_cast<off_t>(read.end)) != 0) {
+      return ErrnoOf("can't cut a torn record", path);
+    }
+  }
+  return log;
+}
+
+EventLog::EventLog(fs::path path, int descriptor, std::string socket)
+    : path_(std::move(path)),
+      descriptor_(descriptor),
+      launch_(NewLaunch()),
+      socket_(std::move(socket)) {}
+
+EventLog::~EventLog() { close(descriptor_); }
+
+absl::Status EventLog::Append(Event event) {
+  const std::lock_guard lock(mutex_);
+  event.set_sequence(++sequence_);
+  event.set_launch(launch_);
+  event.set_time_ns(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                        std::chrono::system_clock::now().time_since_epoch())
+                        .count());
+  const std::string record = Record(event);
+  socket_.Send(record);
+  const off_t begin = lseek(descriptor_, 0, SEEK_END);
+  std::string_view rest = record;
+  while (!rest.empty()) {
+    const ssize_t written = write(descriptor_, rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      const absl::Status status = ErrnoOf("can't write", path_);
+      // So that the next record doesn't stand behind a torn one; the disk may be full.
+      if (begin < 0 || ftruncate(descriptor_, begin) != 0) {
+        return Annotate(status, "an event is torn and can't be cut");
+      }
+      return status;
+    }
+    rest.remove_prefix(static_cast<size_t>(written));
+  }
+  if (HasToLast(event) && fdatasync(descriptor_) != 0) return ErrnoOf("can't flush to disk", path_);
+  return absl::OkStatus();
+}
+
+int64_t EventLog::dropped() const {
+  const std::lock_guard lock(mutex_);
+  return socket_.dropped();
+}
+
+absl::StatusOr<EventsRead> ReadEvents(const fs::path& path, uint64_t begin) {
+  TANREN_ASSIGN_OR_RETURN(const std::string content, ReadFrom(path, begin));
+  std::string_view bytes = content;
+  EventsRead read{.end = begin};
+  while (!bytes.empty()) {
+    Event event;
+    const size_t size = ParseRecord(bytes, event);
+    if (size == 0) break;
+    read.events.push_back(std::move(event));
+    read.end += size;
+    bytes.remove_prefix(size);
+  }
+  read.torn_bytes = bytes.size();
+  return read;
+}
+
+}  // namespace tanren
