@@ -155,6 +155,10 @@ absl::StatusOr<std::optional<fs::path>> LatestCheckpoint(const fs::path& folder)
 }
 
 absl::StatusOr<fs::path> MakeIncoming(const fs::path& folder, int64_t step, const DiskHook& hook) {
+  if (step < 0) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: step {} can't have a checkpoint", folder.string(), step));
+  }
   TANREN_RETURN_IF_ERROR(BeforeDiskOperation(hook, "mkdir", folder));
   TANREN_RETURN_IF_ERROR(MakeDirectories(folder));
   TANREN_RETURN_IF_ERROR(RemoveLeftovers(folder, hook));

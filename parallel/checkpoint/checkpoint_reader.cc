@@ -80,14 +80,17 @@ absl::Status CheckpointReader::IndexTensors() {
   return absl::OkStatus();
 }
 
+bool CheckpointReader::HasParameter(const std::string& name) const {
+  return tensors_.shapes().contains({name, kMaster}) || tensors_.shapes().contains({name, kFrozen});
+}
+
 absl::Status CheckpointReader::Read(const std::string& name, int64_t begin, int64_t end,
                                     std::span<float> values) const {
-  TensorId id{name, kMaster};
-  if (!tensors_.shapes().contains(id)) id.kind = kFrozen;
-  if (!tensors_.shapes().contains(id)) {
+  if (!HasParameter(name)) {
     return absl::NotFoundError(fmt::format("{}: no parameter '{}'", path_.string(), name));
   }
-  return Read(id, begin, end, values);
+  const bool trained = tensors_.shapes().contains({name, kMaster});
+  return Read(TensorId{name, trained ? kMaster : kFrozen}, begin, end, values);
 }
 
 absl::Status CheckpointReader::Read(const TensorId& id, int64_t begin, int64_t end,

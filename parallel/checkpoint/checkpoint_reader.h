@@ -40,6 +40,7 @@ class CheckpointReader {
   const CheckpointMeta& meta() const { return manifest_.meta; }
   // All parameters, by name.
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  bool HasParameter(const std::string& name) const;
   // Everything that is stored, optimizer state too.
   const StoredTensors& tensors() const { return tensors_; }
 

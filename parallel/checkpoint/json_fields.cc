@@ -71,6 +71,12 @@ const std::string& TextField(const Json& object, const char* name) {
   return value.get_ref<const std::string&>();
 }
 
+bool FlagField(const Json& object, const char* name) {
+  const Json& value = Field(object, name, "true or false");
+  if (!value.is_boolean()) ThrowUnexpected(name, Excerpt(value), "true or false");
+  return value.get<bool>();
+}
+
 double NumberField(const Json& object, const char* name) {
   const Json& value = Field(object, name, "a number");
   if (!value.is_number()) ThrowUnexpected(name, Excerpt(value), "a number");

@@ -17,6 +17,7 @@ nlohmann::json ParseJson(const std::string& text);
 const nlohmann::json& ObjectField(const nlohmann::json& object, const char* name);
 const nlohmann::json& ArrayField(const nlohmann::json& object, const char* name);
 const std::string& TextField(const nlohmann::json& object, const char* name);
+bool FlagField(const nlohmann::json& object, const char* name);
 double NumberField(const nlohmann::json& object, const char* name);
 // An integer of at least 0.
 int64_t CountField(const nlohmann::json& object, const char* name);

@@ -31,6 +31,7 @@ Json ToJson(const Manifest& manifest) {
                {"version", kCheckpointVersion},
                {"step", meta.step},
                {"world_size", meta.world_size},
+               {"frozen_stored", meta.frozen_stored},
                {"optimizer_steps", meta.optimizer_steps},
                {"extra", meta.extra},
                {"index", {{"bytes", manifest.index_bytes}, {"checksum", manifest.index_checksum}}},
@@ -56,6 +57,7 @@ Manifest FromJson(const Json& json) {
         fmt::format("field 'world_size': found {}, expected 1 to {}", world_size, kMostRanks)));
   }
   meta.world_size = static_cast<int>(world_size);
+  meta.frozen_stored = FlagField(json, "frozen_stored");
   meta.optimizer_steps = CountField(json, "optimizer_steps");
   if (json.contains("metric")) meta.metric = NumberField(json, "metric");
   if (json.contains("loss_scaler")) {

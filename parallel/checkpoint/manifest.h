@@ -37,6 +37,7 @@ struct CheckpointMeta {
 
   // SaveCheckpoint sets these.
   int world_size = 0;
+  bool frozen_stored = true;  // whether frozen parameters are in the checkpoint
   int64_t optimizer_steps = 0;
   std::optional<LossScaler::State> loss_scaler;
 };

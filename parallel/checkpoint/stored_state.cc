@@ -16,14 +16,15 @@ struct KindOfShard {
   at::Tensor shard;
 };
 
-std::vector<KindOfShard> ShardsOfState(const Engine& engine, Optimizer& optimizer) {
+std::vector<KindOfShard> ShardsOfState(const Engine& engine, Optimizer* optimizer) {
   std::vector<KindOfShard> shards;
   std::vector<const ShardGroup*> trainable;  // as Engine::TrainableShards orders them
   for (const auto& group : engine.groups()) {
     shards.push_back({group.get(), group->trainable() ? kMaster : kFrozen, group->shard()});
     if (group->trainable()) trainable.push_back(group.get());
   }
-  for (const OptimizerState& state : optimizer.State()) {
+  if (optimizer == nullptr) return shards;
+  for (const OptimizerState& state : optimizer->State()) {
     TANREN_CHECK(state.shard < trainable.size() &&
                      state.values.numel() == trainable[state.shard]->layout().shard_numel(),
                  "'{}' #{} of the optimizer isn't beside a shard of the engine", state.name,
@@ -37,7 +38,7 @@ std::vector<KindOfShard> ShardsOfState(const Engine& engine, Optimizer& optimize
 
 }  // namespace
 
-std::vector<StatePiece> PiecesOfState(const Engine& engine, Optimizer& optimizer) {
+std::vector<StatePiece> PiecesOfState(const Engine& engine, Optimizer* optimizer) {
   const at::NoGradGuard no_grad;
   std::vector<StatePiece> pieces;
   for (const KindOfShard& one : ShardsOfState(engine, optimizer)) {
@@ -50,7 +51,7 @@ std::vector<StatePiece> PiecesOfState(const Engine& engine, Optimizer& optimizer
 }
 
 std::map<TensorId, std::vector<int64_t>> TensorsOfState(const Engine& engine,
-                                                        Optimizer& optimizer) {
+                                                        Optimizer* optimizer) {
   std::map<TensorId, std::vector<int64_t>> tensors;
   for (const KindOfShard& one : ShardsOfState(engine, optimizer)) {
     for (const PlacedParameter& placed : one.group->layout().parameters()) {

@@ -20,11 +20,12 @@ struct StatePiece {
   at::Tensor values;  // flat; a view of the shard itself
 };
 
-// This rank's pieces: masters and frozen values by group, then the optimizer's state.
-std::vector<StatePiece> PiecesOfState(const Engine& engine, Optimizer& optimizer);
+// This rank's pieces: masters and frozen values by group, then the state of `optimizer`,
+// if it isn't null.
+std::vector<StatePiece> PiecesOfState(const Engine& engine, Optimizer* optimizer);
 
 // All tensors of all ranks, by shape. Tensors without elements are left out: they have no pieces.
-std::map<TensorId, std::vector<int64_t>> TensorsOfState(const Engine& engine, Optimizer& optimizer);
+std::map<TensorId, std::vector<int64_t>> TensorsOfState(const Engine& engine, Optimizer* optimizer);
 
 }  // namespace tanren::parallel
 

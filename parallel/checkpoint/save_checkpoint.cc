@@ -1,12 +1,9 @@
-#include "parallel/checkpoint/checkpoint.h"
-
-#include <ATen/ATen.h>
-
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "parallel/checkpoint/checkpoint.h"
 #include "parallel/checkpoint/checkpoint_folder.h"
-#include "parallel/checkpoint/checkpoint_reader.h"
 #include "parallel/checkpoint/checksum.h"
 #include "parallel/checkpoint/piece_file.h"
 #include "parallel/checkpoint/rank_agreement.h"
@@ -20,8 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kUnit[] = "checkpoint";        // names the collectives
-constexpr int64_t kChunk = int64_t{1} << 22;  // elements read at a time: 16 MiB
+constexpr char kUnit[] = "save checkpoint";  // names the collectives
 
 // Which shard this rank has, of how many, and whether it is the one to write it.
 struct Part {
@@ -31,9 +27,14 @@ struct Part {
 };
 
 Part PartOf(comm::Communicator& world, const Engine& engine) {
+  TANREN_CHECK(!engine.groups().empty(), "a model without parameters");
   const ShardGroup& group = *engine.groups().front();
   Part part{group.rank(), group.layout().world_size(), true};
   const auto shards = GatherNumbers(world, part.shard, kUnit);
+  const std::set<int64_t> distinct(shards.begin(), shards.end());
+  TANREN_CHECK(static_cast<int>(distinct.size()) == part.count,
+               "group '{}' has {} of {} shards of the model", world.name(), distinct.size(),
+               part.count);
   const auto first = std::find(shards.begin(), shards.end(), part.shard);
   part.writes = first - shards.begin() == world.rank();
   return part;
@@ -104,37 +105,6 @@ std::vector<StoredFile> FilesOf(comm::Communicator& world, const Part& part, int
   return files;
 }
 
-// Reads a piece of state into the tensor that it is a view of.
-absl::Status ReadPiece(const CheckpointReader& reader, const StatePiece& one) {
-  const at::NoGradGuard no_grad;
-  const ElementRange range = one.piece.range;
-  const at::Tensor buffer = at::empty({std::min(kChunk, range.size())}, at::kFloat);
-  for (int64_t done = 0; done < range.size(); done += kChunk) {
-    const int64_t count = std::min(kChunk, range.size() - done);
-    const int64_t begin = range.begin + done;
-    TANREN_RETURN_IF_ERROR(reader.Read(one.piece.id, begin, begin + count,
-                                       {buffer.data_ptr<float>(), static_cast<size_t>(count)}));
-    // copy_, so that the version of a master tells the engine that it changed.
-    one.values.narrow(0, done, count).copy_(buffer.narrow(0, 0, count));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status ReadState(const CheckpointReader& reader, const std::vector<StatePiece>& pieces) {
-  for (const StatePiece& piece : pieces) TANREN_RETURN_IF_ERROR(ReadPiece(reader, piece));
-  return absl::OkStatus();
-}
-
-// All that can be known before anything is changed.
-absl::StatusOr<CheckpointReader> OpenFor(const fs::path& path, const Engine& engine,
-                                         Optimizer& optimizer) {
-  TANREN_ASSIGN_OR_RETURN(CheckpointReader reader, CheckpointReader::Open(path));
-  const absl::Status same =
-      CheckSameTensors(reader.tensors().shapes(), TensorsOfState(engine, optimizer));
-  if (!same.ok()) return Annotate(same, path.string());
-  return reader;
-}
-
 }  // namespace
 
 absl::Status SaveCheckpoint(const fs::path& folder, comm::Communicator& world, const Engine& engine,
@@ -151,14 +121,18 @@ absl::Status SaveCheckpoint(const fs::path& folder, comm::Communicator& world, c
 
   absl::StatusOr<Written> written = Written();
   if (part.writes) {
-    written = WritePieces(incoming / FileName(part.shard, part.count), part.shard,
-                          PiecesOfState(engine, optimizer), hook);
+    std::vector<StatePiece> pieces = PiecesOfState(engine, &optimizer);
+    if (!options.store_frozen) {
+      std::erase_if(pieces, [](const auto& one) { return one.piece.id.kind == kFrozen; });
+    }
+    written = WritePieces(incoming / FileName(part.shard, part.count), part.shard, pieces, hook);
   }
   absl::Status status = AgreeOnStatus(world, written.status(), kUnit);
   if (status.ok()) {
     Manifest manifest;
     manifest.meta = meta;
     manifest.meta.world_size = world.size();
+    manifest.meta.frozen_stored = options.store_frozen;
     manifest.meta.optimizer_steps = optimizer.steps_taken();
     if (scaler != nullptr) manifest.meta.loss_scaler = scaler->state();
     manifest.files = FilesOf(world, part, written->bytes);
@@ -177,19 +151,6 @@ absl::Status SaveCheckpoint(const fs::path& folder, comm::Communicator& world, c
   const absl::Status pruned = Prune(folder, meta.step, options.retention, hook);
   if (!pruned.ok()) LogWarning("old checkpoints stay: {}", pruned.ToString());
   return absl::OkStatus();
-}
-
-absl::StatusOr<CheckpointMeta> LoadCheckpoint(const fs::path& path, comm::Communicator& world,
-                                              Engine& engine, Optimizer& optimizer,
-                                              LossScaler* scaler) {
-  const absl::StatusOr<CheckpointReader> reader = OpenFor(path, engine, optimizer);
-  TANREN_RETURN_IF_ERROR(AgreeOnStatus(world, reader.status(), kUnit));
-  TANREN_RETURN_IF_ERROR(
-      AgreeOnStatus(world, ReadState(*reader, PiecesOfState(engine, optimizer)), kUnit));
-  const CheckpointMeta& meta = reader->meta();
-  optimizer.set_steps_taken(meta.optimizer_steps);
-  if (scaler != nullptr && meta.loss_scaler) scaler->set_state(*meta.loss_scaler);
-  return meta;
 }
 
 }  // namespace tanren::parallel
