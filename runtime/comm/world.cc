@@ -1,7 +1,11 @@
 #include "runtime/comm/world.h"
 
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/full.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -9,7 +13,11 @@
 #include "fmt/format.h"
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
+#include "runtime/comm/cuda_module.h"
+#include "runtime/comm/launched_rank.h"
 #include "runtime/comm/mpi.h"
+#include "runtime/comm/nccl.h"
+#include "runtime/comm/tcp_meeting.h"
 #include "runtime/telemetry/flight_explanation.h"
 #include "runtime/telemetry/peer_watch.h"
 #include "runtime/telemetry/process_identity.h"
@@ -25,6 +33,8 @@ std::string Text(const absl::Status& status) {
   return std::string(status.message().data(), status.message().size());
 }
 
+const char* Getenv(const char* name) { return std::getenv(name); }
+
 }  // namespace
 
 // In the order in which they are made; they go the other way round, so that the watch still looks
@@ -34,22 +44,120 @@ struct World::Parts {
   std::unique_ptr<telemetry::FlightRecorder> recorder;
   std::unique_ptr<telemetry::PeerWatch> watch;
   std::optional<MpiSession> mpi;
+  // The ranks over MPI, where `communicator` is over NCCL.
+  std::unique_ptr<Communicator> control;
   std::unique_ptr<Communicator> communicator;
+  at::Device device = at::kCPU;
 
   ~Parts() { signals.set_flight_recorder(nullptr); }
 
   void Connect(const WorldOptions& options) {
-    const bool started_by_mpi = StartedByMpi();
-    if (options.backend == Backend::kMpi && !started_by_mpi) {
+    const bool wants_gpu = options.backend == Backend::kAuto || options.backend == Backend::kNccl;
+    // First of all: libtorch looks for CUDA once.
+    const CudaModule* cuda = wants_gpu ? LoadedCudaModule() : nullptr;
+    if (options.backend == Backend::kNccl && cuda == nullptr) {
+      throw Error(absl::FailedPreconditionError(
+          "the nccl backend was asked for, but this process has no GPU that it can use"));
+    }
+    if (options.backend != Backend::kSingle && StartedByMpi()) {
+      mpi.emplace(MpiOptions{.progress_thread = options.progress_thread, .verify = options.verify});
+      control = mpi->World();
+      if (wants_gpu && EveryRankHas(cuda, options)) {
+        JoinOverMpi(options, *cuda);
+      } else {
+        // One of its own: calls on it are counted from 1.
+        communicator = mpi->World();
+        control.reset();
+      }
+      return;
+    }
+    if (options.backend == Backend::kMpi) {
       throw Error(absl::FailedPreconditionError(
           "the mpi backend was asked for, but neither mpirun nor srun started this process"));
     }
-    if (options.backend == Backend::kSingle || !started_by_mpi) {
+    LaunchedRank launched;
+    if (wants_gpu) {
+      launched = ValueOrThrow(RankFromEnvironment(Getenv)).value_or(LaunchedRank());
+    }
+    if (launched.size > 1 && cuda == nullptr) {
+      throw Error(absl::FailedPreconditionError(fmt::format(
+          "this is rank {} of {} without MPI and without a GPU: ranks on the CPU need mpirun, or "
+          "srun with --mpi=pmix",
+          launched.rank, launched.size)));
+    }
+    if (cuda == nullptr) {
       communicator = SingleRank();
       return;
     }
-    mpi.emplace(MpiOptions{.progress_thread = options.progress_thread, .verify = options.verify});
-    communicator = mpi->World();
+    JoinOverTcp(options, *cuda, launched);
+  }
+
+  bool EveryRankHas(const CudaModule* cuda, const WorldOptions& options) {
+    const at::Tensor have_one = at::full({1}, cuda != nullptr ? 1 : 0, at::kInt);
+    control->AllReduce(have_one, ReduceOp::kMin, "which ranks have a GPU")->Wait();
+    const bool all_have_one = have_one.item<int>() == 1;
+    if (!all_have_one && (cuda != nullptr || options.backend == Backend::kNccl)) {
+      throw Error(absl::FailedPreconditionError(
+          "this rank has a GPU, and another has none that it can use: the ranks take GPUs all "
+          "together or not at all (backend mpi)"));
+    }
+    return all_have_one;
+  }
+
+  void JoinOverMpi(const WorldOptions& options, const CudaModule& cuda) {
+    const std::shared_ptr<NcclApi> api = OwnDevice(cuda);
+    NcclId id{};
+    if (control->rank() == 0) id = NewId(*api);
+    const at::Tensor bytes =
+        at::from_blob(id.data(), {static_cast<int64_t>(id.size())}, at::TensorOptions(at::kByte));
+    control->Broadcast(bytes, 0, "the id of the NCCL group")->Wait();
+    communicator = NcclWorld(api, control->rank(), control->size(), id, Nccl(options));
+  }
+
+  void JoinOverTcp(const WorldOptions& options, const CudaModule& cuda,
+                   const LaunchedRank& launched) {
+    const std::shared_ptr<NcclApi> api = OwnDevice(cuda);
+    NcclId id{};
+    if (launched.rank == 0) id = NewId(*api);
+    const std::string text = ValueOrThrow(ShareFromRankZero(
+        launched, {reinterpret_cast<const char*>(id.data()), id.size()}, options.join_timeout));
+    TANREN_CHECK(text.size() == id.size(), "rank 0 gave {} bytes as an id", text.size());
+    std::memcpy(id.data(), text.data(), id.size());
+    communicator = NcclWorld(api, launched.rank, launched.size, id, Nccl(options));
+  }
+
+  // NCCL takes no two ranks of a group on one GPU.
+  std::shared_ptr<NcclApi> OwnDevice(const CudaModule& cuda) {
+    const int local_rank = LocalRank(Getenv);
+    // A launcher may show each rank its own GPU alone.
+    const int number = cuda.device_count() == 1 ? 0 : local_rank;
+    if (number >= cuda.device_count()) {
+      throw Error(absl::FailedPreconditionError(
+          fmt::format("this is rank {} of its host (from 0), which has {} GPUs: one for each rank "
+                      "is needed",
+                      local_rank, cuda.device_count())));
+    }
+    std::shared_ptr<NcclApi> api = cuda.Nccl(number);
+    api->UseDevice();
+    device = api->device();
+    return api;
+  }
+
+  static NcclId NewId(NcclApi& api) {
+    NcclId id{};
+    const NcclApi::Result made = api.MakeId(&id);
+    if (made.code != NcclApi::Code::kOk) {
+      throw Error(absl::InternalError(fmt::format("making a NCCL id: {}", made.message)));
+    }
+    return id;
+  }
+
+  static NcclOptions Nccl(const WorldOptions& options) {
+    NcclOptions nccl;
+    nccl.sum_half_by_nccl = options.sum_half_by_nccl;
+    nccl.join_timeout = options.join_timeout;
+    if (options.collective_timeout.count() > 0) nccl.call_timeout = options.collective_timeout;
+    return nccl;
   }
 
   void Watch(const WorldOptions& options) {
@@ -73,11 +181,12 @@ struct World::Parts {
 };
 
 World::World(const WorldOptions& options) : parts_(std::make_unique<Parts>()) {
-  parts_->Connect(options);
   try {
+    parts_->Connect(options);
     parts_->Watch(options);
   } catch (...) {
     const absl::Status failure = StatusOfCurrentException();
+    // Other ranks wait for this one.
     if (parts_->mpi.has_value()) Fail(failure);
     throw Error(failure);
   }
@@ -87,7 +196,7 @@ World::~World() = default;
 
 Communicator& World::communicator() { return *parts_->communicator; }
 
-at::Device World::device() const { return at::Device(parts_->communicator->device_type()); }
+at::Device World::device() const { return parts_->device; }
 
 telemetry::FlightRecorder* World::flight_recorder() { return parts_->recorder.get(); }
 
@@ -103,8 +212,12 @@ void World::Fail(const absl::Status& failure) {
   if (failure.code() == absl::StatusCode::kAborted && parts_->watch != nullptr) {
     std::this_thread::sleep_for(kTimeForTheCause);
   }
-  communicator().Abort(Text(failure));
-  // Still here: there is no launcher that would end us.
+  // Over MPI this is the end of the process.
+  if (parts_->communicator != nullptr) parts_->communicator->Abort(Text(failure));
+  if (parts_->control != nullptr) {
+    parts_->control->set_flight_recorder(parts_->recorder.get());
+    parts_->control->Abort(Text(failure));
+  }
   if (parts_->recorder == nullptr) {
     LogError("{}", Text(failure));
   } else {

@@ -26,9 +26,10 @@
 namespace tanren::comm {
 
 enum class Backend {
-  kAuto,    // one rank, unless mpirun or srun started this process
+  kAuto,    // as many ranks as the launcher says; on GPUs where every rank has one
   kSingle,  // one rank, on the CPU
   kMpi,     // ranks of mpirun or srun, on the CPU
+  kNccl,    // ranks of any launcher (launched_rank.h), each with a GPU
 };
 
 struct WorldOptions {
@@ -36,6 +37,10 @@ struct WorldOptions {
   // mpi: see MpiOptions in mpi.h.
   bool progress_thread = false;
   bool verify = false;
+  // nccl: see NcclOptions in nccl.h.
+  bool sum_half_by_nccl = false;
+  // How long ranks wait for each other at the start.
+  std::chrono::milliseconds join_timeout = std::chrono::minutes(2);
   // Flight records go to its folder "flight", which ranks of one host must share. Empty: nothing is
   // recorded, and no rank watches the others.
   std::filesystem::path run_folder;
@@ -59,7 +64,7 @@ class World {
 
   // The group of all ranks.
   Communicator& communicator();
-  // Where this rank computes, and tensors for the communicator lie.
+  // Where this rank computes, and tensors for the communicator lie; a GPU is the thread's current.
   at::Device device() const;
   // Null without a run folder.
   telemetry::FlightRecorder* flight_recorder();

@@ -1,0 +1,237 @@
+// NcclApi over the real NCCL and CUDA, and the module's entry points (see cuda_module.h).
+#include <c10/cuda/CUDAStream.h>
+#include <cuda_runtime_api.h>
+#include <nccl.h>
+
+#include <cstring>
+#include <exception>
+#include <string>
+
+#include "runtime/comm/cuda/reduce_parts.h"
+#include "runtime/comm/cuda_module.h"
+#include "runtime/comm/nccl_api.h"
+
+namespace tanren::comm {
+namespace {
+
+using Result = NcclApi::Result;
+using Code = NcclApi::Code;
+
+static_assert(sizeof(ncclUniqueId) == sizeof(NcclId));
+
+ncclComm_t Comm(NcclApi::Group* group) { return reinterpret_cast<ncclComm_t>(group); }
+cudaStream_t Stream(NcclApi::Stream* stream) { return reinterpret_cast<cudaStream_t>(stream); }
+cudaEvent_t Event(NcclApi::Event* event) { return reinterpret_cast<cudaEvent_t>(event); }
+
+Result Of(ncclResult_t result) {
+  switch (result) {
+    case ncclSuccess:
+      return {};
+    case ncclInProgress:
+      return {Code::kInProgress};
+    default: {
+      std::string message = ncclGetErrorString(result);
+      // What exactly happened; NCCL keeps it for the thread's latest failure.
+      if (const char* detail = ncclGetLastError(nullptr); detail != nullptr && *detail != '\0') {
+        message += std::string(" (") + detail + ")";
+      }
+      return {result == ncclRemoteError ? Code::kPeerFailed : Code::kFailed, std::move(message)};
+    }
+  }
+}
+
+Result Of(cudaError_t result) {
+  if (result == cudaSuccess) return {};
+  if (result == cudaErrorNotReady) return {Code::kInProgress};
+  return {Code::kFailed, std::string("CUDA: ") + cudaGetErrorString(result)};
+}
+
+// Communicators take no other types.
+ncclDataType_t Type(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kFloat:
+      return ncclFloat32;
+    case at::kDouble:
+      return ncclFloat64;
+    case at::kBFloat16:
+      return ncclBfloat16;
+    case at::kHalf:
+      return ncclFloat16;
+    case at::kInt:
+      return ncclInt32;
+    case at::kLong:
+      return ncclInt64;
+    default:
+      return ncclUint8;
+  }
+}
+
+ncclRedOp_t Op(ReduceOp op) {
+  switch (op) {
+    case ReduceOp::kMax:
+      return ncclMax;
+    case ReduceOp::kMin:
+      return ncclMin;
+    default:
+      return ncclSum;
+  }
+}
+
+class CudaNccl final : public NcclApi {
+ public:
+  explicit CudaNccl(int device) : device_(device) {}
+
+  at::Device device() const override {
+    return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(device_));
+  }
+  void UseDevice() override { cudaSetDevice(device_); }
+
+  Result MakeId(NcclId* id) override {
+    ncclUniqueId made;
+    const Result result = Of(ncclGetUniqueId(&made));
+    if (result.code == Code::kOk) std::memcpy(id->data(), &made, sizeof(made));
+    return result;
+  }
+
+  Result Join(int rank, int size, const NcclId& id, Group** group) override {
+    ncclUniqueId given;
+    std::memcpy(&given, id.data(), sizeof(given));
+    ncclConfig_t config = NonBlocking();
+    return Of(
+        ncclCommInitRankConfig(reinterpret_cast<ncclComm_t*>(group), size, given, rank, &config));
+  }
+
+  Result Split(Group* group, int color, int key, Group** part) override {
+    ncclConfig_t config = NonBlocking();
+    return Of(ncclCommSplit(Comm(group), color, key, reinterpret_cast<ncclComm_t*>(part), &config));
+  }
+
+  Result PlaceIn(Group* group, int* rank, int* size) override {
+    const Result result = Of(ncclCommUserRank(Comm(group), rank));
+    return result.code == Code::kOk ? Of(ncclCommCount(Comm(group), size)) : result;
+  }
+
+  Result State(Group* group) override {
+    ncclResult_t state = ncclSuccess;
+    const Result result = Of(ncclCommGetAsyncError(Comm(group), &state));
+    return result.code == Code::kOk ? Of(state) : result;
+  }
+
+  Result Finalize(Group* group) override { return Of(ncclCommFinalize(Comm(group))); }
+  void Free(Group* group) override { ncclCommDestroy(Comm(group)); }
+  void Abort(Group* group) override { ncclCommAbort(Comm(group)); }
+
+  Result AllGather(void* output, const void* input, int64_t count, at::ScalarType dtype,
+                   Group* group, Stream* stream) override {
+    return Of(ncclAllGather(input, output, static_cast<size_t>(count), Type(dtype), Comm(group),
+                            comm::Stream(stream)));
+  }
+  Result ReduceScatter(void* output, const void* input, int64_t count, at::ScalarType dtype,
+                       ReduceOp op, Group* group, Stream* stream) override {
+    return Of(ncclReduceScatter(input, output, static_cast<size_t>(count), Type(dtype), Op(op),
+                                Comm(group), comm::Stream(stream)));
+  }
+  Result AllReduce(void* data, int64_t count, at::ScalarType dtype, ReduceOp op, Group* group,
+                   Stream* stream) override {
+    return Of(ncclAllReduce(data, data, static_cast<size_t>(count), Type(dtype), Op(op),
+                            Comm(group), comm::Stream(stream)));
+  }
+  Result Broadcast(void* data, int64_t count, at::ScalarType dtype, int root, Group* group,
+                   Stream* stream) override {
+    return Of(ncclBroadcast(data, data, static_cast<size_t>(count), Type(dtype), root, Comm(group),
+                            comm::Stream(stream)));
+  }
+  Result Send(const void* data, int64_t count, at::ScalarType dtype, int to, Group* group,
+              Stream* stream) override {
+    return Of(ncclSend(data, static_cast<size_t>(count), Type(dtype), to, Comm(group),
+                       comm::Stream(stream)));
+  }
+  Result Receive(void* data, int64_t count, at::ScalarType dtype, int from, Group* group,
+                 Stream* stream) override {
+    return Of(ncclRecv(data, static_cast<size_t>(count), Type(dtype), from, Comm(group),
+                       comm::Stream(stream)));
+  }
+  Result StartTogether() override { return Of(ncclGroupStart()); }
+  Result EndTogether() override { return Of(ncclGroupEnd()); }
+
+  Result ReduceParts(ReduceOp op, at::ScalarType dtype, void* output, const void* parts,
+                     int64_t stride, int part_count, int64_t count, Stream* stream) override {
+    PartType type = PartType::kFloat;
+    switch (dtype) {
+      case at::kFloat:
+        break;
+      case at::kDouble:
+        type = PartType::kDouble;
+        break;
+      case at::kHalf:
+        type = PartType::kHalf;
+        break;
+      case at::kBFloat16:
+        type = PartType::kBFloat16;
+        break;
+      default:
+        return {Code::kFailed, "only floating-point types are reduced in parts"};
+    }
+    const PartOp part_op = op == ReduceOp::kSum   ? PartOp::kSum
+                           : op == ReduceOp::kMax ? PartOp::kMax
+                                                  : PartOp::kMin;
+    return Of(LaunchReduceParts(part_op, type, output, parts, stride, part_count, count,
+                                comm::Stream(stream)));
+  }
+
+  Result MakeStream(Stream** stream) override {
+    // Ahead of the computation's streams: what others wait for shouldn't queue behind it.
+    int least = 0, greatest = 0;
+    const Result result = Of(cudaDeviceGetStreamPriorityRange(&least, &greatest));
+    if (result.code != Code::kOk) return result;
+    return Of(cudaStreamCreateWithPriority(reinterpret_cast<cudaStream_t*>(stream),
+                                           cudaStreamNonBlocking, greatest));
+  }
+  void FreeStream(Stream* stream) override { cudaStreamDestroy(comm::Stream(stream)); }
+
+  Result MakeEvent(Event** event) override {
+    return Of(
+        cudaEventCreateWithFlags(reinterpret_cast<cudaEvent_t*>(event), cudaEventDisableTiming));
+  }
+  void FreeEvent(Event* event) override { cudaEventDestroy(comm::Event(event)); }
+
+  Stream* CurrentStream() override {
+    return reinterpret_cast<Stream*>(
+        c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(device_)).stream());
+  }
+  Result Record(Event* event, Stream* stream) override {
+    return Of(cudaEventRecord(comm::Event(event), comm::Stream(stream)));
+  }
+  Result MakeWait(Stream* stream, Event* event) override {
+    return Of(cudaStreamWaitEvent(comm::Stream(stream), comm::Event(event), 0));
+  }
+  Result Query(Event* event) override { return Of(cudaEventQuery(comm::Event(event))); }
+
+ private:
+  static ncclConfig_t NonBlocking() {
+    ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+    config.blocking = 0;
+    return config;
+  }
+
+  int device_;
+};
+
+}  // namespace
+}  // namespace tanren::comm
+
+extern "C" {
+
+__attribute__((visibility("default"))) int tanren_cuda_version() {
+  return tanren::comm::kCudaModuleVersion;
+}
+
+__attribute__((visibility("default"))) int tanren_cuda_devices() {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
+__attribute__((visibility("default"))) tanren::comm::NcclApi* tanren_cuda_nccl(int device) {
+  return new tanren::comm::CudaNccl(device);
+}
+}

@@ -1,0 +1,96 @@
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "runtime/comm/cuda/reduce_parts.h"
+
+namespace tanren::comm {
+namespace {
+
+// What a type is computed in. The conversions of bf16 work on a T4 (sm_75) too.
+__device__ float Load(float value) { return value; }
+__device__ double Load(double value) { return value; }
+__device__ float Load(__half value) { return __half2float(value); }
+__device__ float Load(__nv_bfloat16 value) { return __bfloat162float(value); }
+
+__device__ void Store(float* to, float value) { *to = value; }
+__device__ void Store(double* to, double value) { *to = value; }
+__device__ void Store(__half* to, float value) { *to = __float2half_rn(value); }
+__device__ void Store(__nv_bfloat16* to, float value) { *to = __float2bfloat16_rn(value); }
+
+struct Sum {
+  template <typename T>
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+// A NaN on either side stays.
+struct Max {
+  template <typename T>
+  __device__ T operator()(T a, T b) const {
+    return (isnan(b) || b > a) ? b : a;
+  }
+};
+struct Min {
+  template <typename T>
+  __device__ T operator()(T a, T b) const {
+    return (isnan(b) || b < a) ? b : a;
+  }
+};
+
+template <typename T, typename Op>
+__global__ void ReduceKernel(T* output, const T* parts, int64_t stride, int part_count,
+                             int64_t count, Op op) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
+       i += step) {
+    auto value = Load(parts[i]);
+    for (int part = 1; part < part_count; ++part) value = op(value, Load(parts[part * stride + i]));
+    Store(output + i, value);
+  }
+}
+
+template <typename T, typename Op>
+cudaError_t Launch(void* output, const void* parts, int64_t stride, int part_count, int64_t count,
+                   cudaStream_t stream) {
+  constexpr int kThreads = 256;
+  constexpr int64_t kMostBlocks = 4096;
+  const int64_t blocks = (count + kThreads - 1) / kThreads;
+  ReduceKernel<<<static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks), kThreads, 0,
+                 stream>>>(static_cast<T*>(output), static_cast<const T*>(parts), stride,
+                           part_count, count, Op{});
+  return cudaGetLastError();
+}
+
+template <typename T>
+cudaError_t LaunchOp(PartOp op, void* output, const void* parts, int64_t stride, int part_count,
+                     int64_t count, cudaStream_t stream) {
+  switch (op) {
+    case PartOp::kSum:
+      return Launch<T, Sum>(output, parts, stride, part_count, count, stream);
+    case PartOp::kMax:
+      return Launch<T, Max>(output, parts, stride, part_count, count, stream);
+    case PartOp::kMin:
+      return Launch<T, Min>(output, parts, stride, part_count, count, stream);
+  }
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace
+
+cudaError_t LaunchReduceParts(PartOp op, PartType type, void* output, const void* parts,
+                              int64_t stride, int part_count, int64_t count, cudaStream_t stream) {
+  if (count <= 0) return cudaSuccess;
+  switch (type) {
+    case PartType::kFloat:
+      return LaunchOp<float>(op, output, parts, stride, part_count, count, stream);
+    case PartType::kDouble:
+      return LaunchOp<double>(op, output, parts, stride, part_count, count, stream);
+    case PartType::kHalf:
+      return LaunchOp<__half>(op, output, parts, stride, part_count, count, stream);
+    case PartType::kBFloat16:
+      return LaunchOp<__nv_bfloat16>(op, output, parts, stride, part_count, count, stream);
+  }
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace tanren::comm

@@ -1,0 +1,393 @@
+#include "tests/runtime/comm/fake_nccl.h"
+
+#include <ATen/ops/from_blob.h>
+
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <thread>
+
+#include "fmt/format.h"
+#include "runtime/base/error.h"
+#include "runtime/comm/local.h"
+#include "runtime/comm/reduction.h"
+
+namespace tanren::comm {
+namespace {
+
+// What a group is made of; jobs of streams hold it, so that an abort doesn't take it from them.
+struct Seat {
+  std::shared_ptr<FakeNetwork> network;
+  NcclId id{};
+  int size = 1;
+  std::unique_ptr<Communicator> ranks;  // null until all have come, or the split is through
+  std::atomic<int> under_way = 0;
+  std::mutex mutex;
+  NcclApi::Result state;  // guarded by mutex
+
+  void Set(NcclApi::Result result) {
+    std::lock_guard lock(mutex);
+    state = std::move(result);
+  }
+  NcclApi::Result Get() {
+    std::lock_guard lock(mutex);
+    return state;
+  }
+};
+
+at::Tensor View(const void* data, int64_t count, at::ScalarType dtype) {
+  return at::from_blob(const_cast<void*>(data), {count}, at::TensorOptions().dtype(dtype));
+}
+
+}  // namespace
+
+struct NcclApi::Group {
+  std::shared_ptr<Seat> seat;
+};
+
+struct NcclApi::Event {
+  // Shared with the jobs that will set it, which may come after its end.
+  std::shared_ptr<std::atomic<bool>> done = std::make_shared<std::atomic<bool>>(false);
+};
+
+struct NcclApi::Stream {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::function<void()>> jobs;
+  bool stop = false;
+  std::thread thread;
+
+  Stream() {
+    thread = std::thread([this] {
+      std::unique_lock lock(mutex);
+      while (true) {
+        changed.wait(lock, [this] { return stop || !jobs.empty(); });
+        if (jobs.empty()) return;
+        const std::function<void()> job = std::move(jobs.front());
+        jobs.pop_front();
+        lock.unlock();
+        job();
+        lock.lock();
+      }
+    });
+  }
+  ~Stream() {
+    {
+      std::lock_guard lock(mutex);
+      stop = true;
+    }
+    changed.notify_one();
+    thread.join();
+  }
+  void Give(std::function<void()> job) {
+    {
+      std::lock_guard lock(mutex);
+      jobs.push_back(std::move(job));
+    }
+    changed.notify_one();
+  }
+};
+
+std::vector<std::string> FakeNccl::Calls() const {
+  std::lock_guard lock(mutex_);
+  return calls_;
+}
+
+void FakeNccl::AnswerNext(const std::string& call, Result answer) {
+  std::lock_guard lock(mutex_);
+  answers_[call] = std::move(answer);
+}
+
+void FakeNccl::Break(Result state) {
+  std::lock_guard lock(mutex_);
+  state_ = std::move(state);
+}
+
+void FakeNccl::Hold(bool hold) {
+  hold_ = hold;
+  hold_.notify_all();
+}
+
+NcclApi::Result FakeNccl::Note(const std::string& call) {
+  std::lock_guard lock(mutex_);
+  calls_.push_back(call);
+  const auto answer = answers_.find(call);
+  if (answer == answers_.end()) return {};
+  Result result = answer->second;
+  answers_.erase(answer);
+  return result;
+}
+
+void FakeNccl::Give(Group* group, Stream* stream, Move move) {
+  ++group->seat->under_way;
+  stream->Give([this, seat = group->seat, move = std::move(move)] {
+    hold_.wait(true);
+    try {
+      if (seat->Get().code == Code::kOk) move(*seat->ranks);
+    } catch (const std::exception& error) {
+      seat->Set({Code::kPeerFailed, error.what()});
+    }
+    --seat->under_way;
+  });
+}
+
+NcclApi::Result FakeNccl::MakeId(NcclId* id) {
+  static std::atomic<uint32_t> made = 0;
+  const uint32_t number = ++made;
+  id->fill(std::byte{0});
+  std::memcpy(id->data(), &number, sizeof(number));
+  return Note("make id");
+}
+
+NcclApi::Result FakeNccl::Join(int rank, int size, const NcclId& id, Group** group) {
+  if (Result result = Note("join"); result.code != Code::kOk) return result;
+  auto seat = std::make_shared<Seat>();
+  seat->network = network_;
+  seat->id = id;
+  seat->size = size;
+  seat->state = {Code::kInProgress};
+  std::lock_guard lock(network_->mutex);
+  FakeNetwork::Meeting& meeting = network_->meetings[id];
+  if (meeting.seats.empty()) meeting.seats = LocalRanks(size);
+  seat->ranks = std::move(meeting.seats[rank]);
+  ++meeting.arrived;
+  *group = new Group{std::move(seat)};
+  return {Code::kInProgress};
+}
+
+NcclApi::Result FakeNccl::State(Group* group) {
+  {
+    std::lock_guard lock(mutex_);
+    if (state_.code != Code::kOk) return state_;
+  }
+  Seat& seat = *group->seat;
+  Result state = seat.Get();
+  if (state.code == Code::kInProgress && seat.id != NcclId{}) {
+    std::lock_guard lock(network_->mutex);
+    if (network_->meetings[seat.id].arrived == seat.size) {
+      seat.Set({});
+      return {};
+    }
+  }
+  return state;
+}
+
+NcclApi::Result FakeNccl::Split(Group* group, int color, int key, Group** part) {
+  if (Result result = Note("split"); result.code != Code::kOk) return result;
+  const std::shared_ptr<Seat> from = group->seat;
+  if (from->under_way > 0) return {Code::kFailed, "split of a group that is not at rest"};
+  auto seat = std::make_shared<Seat>();
+  seat->network = network_;
+  seat->state = {Code::kInProgress};
+  from->Set({Code::kInProgress});
+  *part = new Group{seat};
+  std::thread([from, seat, color, key] {
+    try {
+      seat->ranks = from->ranks->Split(color, key);
+      seat->Set({});
+      from->Set({});
+    } catch (const std::exception& error) {
+      seat->Set({Code::kPeerFailed, error.what()});
+      from->Set({Code::kPeerFailed, error.what()});
+    }
+  }).detach();
+  return {Code::kInProgress};
+}
+
+NcclApi::Result FakeNccl::PlaceIn(Group* group, int* rank, int* size) {
+  *rank = group->seat->ranks->rank();
+  *size = group->seat->ranks->size();
+  return {};
+}
+
+NcclApi::Result FakeNccl::Finalize(Group* group) { return Note("finalize"); }
+
+void FakeNccl::Free(Group* group) {
+  Note("free");
+  delete group;
+}
+
+void FakeNccl::Abort(Group* group) {
+  Note("abort");
+  if (group->seat->ranks != nullptr) group->seat->ranks->Abort("aborted");
+  delete group;
+}
+
+NcclApi::Result FakeNccl::AllGather(void* output, const void* input, int64_t count,
+                                    at::ScalarType dtype, Group* group, Stream* stream) {
+  if (Result result = Note("all-gather"); result.code != Code::kOk) return result;
+  Give(group, stream, [=](Communicator& ranks) {
+    ranks.AllGather(View(output, count * ranks.size(), dtype), View(input, count, dtype), "fake")
+        ->Wait();
+  });
+  return {};
+}
+
+NcclApi::Result FakeNccl::ReduceScatter(void* output, const void* input, int64_t count,
+                                        at::ScalarType dtype, ReduceOp op, Group* group,
+                                        Stream* stream) {
+  if (Result result = Note("reduce-scatter"); result.code != Code::kOk) return result;
+  Give(group, stream, [=](Communicator& ranks) {
+    ranks
+        .ReduceScatter(View(output, count, dtype), View(input, count * ranks.size(), dtype), op,
+                       "fake")
+        ->Wait();
+  });
+  return {};
+}
+
+NcclApi::Result FakeNccl::AllReduce(void* data, int64_t count, at::ScalarType dtype, ReduceOp op,
+                                    Group* group, Stream* stream) {
+  if (Result result = Note("all-reduce"); result.code != Code::kOk) return result;
+  Give(group, stream,
+       [=](Communicator& ranks) { ranks.AllReduce(View(data, count, dtype), op, "fake")->Wait(); });
+  return {};
+}
+
+NcclApi::Result FakeNccl::Broadcast(void* data, int64_t count, at::ScalarType dtype, int root,
+                                    Group* group, Stream* stream) {
+  if (Result result = Note("broadcast"); result.code != Code::kOk) return result;
+  Give(group, stream, [=](Communicator& ranks) {
+    ranks.Broadcast(View(data, count, dtype), root, "fake")->Wait();
+  });
+  return {};
+}
+
+NcclApi::Result FakeNccl::Send(const void* data, int64_t count, at::ScalarType dtype, int to,
+                               Group* group, Stream* stream) {
+  if (Result result = Note("send"); result.code != Code::kOk) return result;
+  return Transfer({true, const_cast<void*>(data), count, dtype, to, group, stream});
+}
+
+NcclApi::Result FakeNccl::Receive(void* data, int64_t count, at::ScalarType dtype, int from,
+                                  Group* group, Stream* stream) {
+  if (Result result = Note("receive"); result.code != Code::kOk) return result;
+  return Transfer({false, data, count, dtype, from, group, stream});
+}
+
+NcclApi::Result FakeNccl::Transfer(Message message) {
+  messages_.push_back(message);
+  return together_ ? Result{} : EndTogether();
+}
+
+NcclApi::Result FakeNccl::StartTogether() {
+  together_ = true;
+  return {};
+}
+
+NcclApi::Result FakeNccl::EndTogether() {
+  together_ = false;
+  const std::vector<Message> messages = std::exchange(messages_, {});
+  if (messages.empty()) return {};
+  Give(messages[0].group, messages[0].stream, [messages](Communicator& ranks) {
+    std::deque<const Message*> to_itself;
+    for (const Message& message : messages) {
+      if (!message.sends) continue;
+      if (message.peer == ranks.rank()) {
+        to_itself.push_back(&message);
+      } else {
+        ranks.Send(View(message.data, message.count, message.dtype), message.peer, "fake")->Wait();
+      }
+    }
+    for (const Message& message : messages) {
+      if (message.sends) continue;
+      const at::Tensor target = View(message.data, message.count, message.dtype);
+      if (message.peer == ranks.rank()) {
+        std::memcpy(message.data, to_itself.front()->data, target.nbytes());
+        to_itself.pop_front();
+      } else {
+        ranks.Receive(target, message.peer, "fake")->Wait();
+      }
+    }
+  });
+  return {};
+}
+
+NcclApi::Result FakeNccl::ReduceParts(ReduceOp op, at::ScalarType dtype, void* output,
+                                      const void* parts, int64_t stride, int part_count,
+                                      int64_t count, Stream* stream) {
+  if (Result result = Note("reduce parts"); result.code != Code::kOk) return result;
+  stream->Give([=] {
+    std::vector<const void*> pointers(part_count);
+    for (int i = 0; i < part_count; ++i) {
+      pointers[i] = static_cast<const std::byte*>(parts) +
+                    i * stride * static_cast<int64_t>(c10::elementSize(dtype));
+    }
+    Reduce(op, dtype, output, pointers, count);
+  });
+  return {};
+}
+
+NcclApi::Result FakeNccl::MakeStream(Stream** stream) {
+  *stream = new Stream;
+  return {};
+}
+void FakeNccl::FreeStream(Stream* stream) { delete stream; }
+
+NcclApi::Result FakeNccl::MakeEvent(Event** event) {
+  *event = new Event;
+  return {};
+}
+void FakeNccl::FreeEvent(Event* event) { delete event; }
+
+NcclApi::Result FakeNccl::Record(Event* event, Stream* stream) {
+  const auto mark = [done = event->done] {
+    *done = true;
+    done->notify_all();
+  };
+  if (Result result = Note(stream == nullptr ? "record the current stream" : "record ours");
+      result.code != Code::kOk) {
+    mark();
+    return result;
+  }
+  if (stream == nullptr) {
+    mark();
+  } else {
+    stream->Give(mark);
+  }
+  return {};
+}
+
+NcclApi::Result FakeNccl::MakeWait(Stream* stream, Event* event) {
+  if (Result result = Note(stream == nullptr ? "the current stream waits" : "ours waits");
+      result.code != Code::kOk) {
+    return result;
+  }
+  if (stream == nullptr) event->done->wait(false);
+  // What is recorded on a thread has come already: ours has nothing to wait for.
+  return {};
+}
+
+NcclApi::Result FakeNccl::Query(Event* event) {
+  return {*event->done ? Code::kOk : Code::kInProgress};
+}
+
+void RunFakeNcclRanks(int count, const NcclOptions& options,
+                      const std::function<void(Communicator&, FakeNccl&)>& body) {
+  const auto network = std::make_shared<FakeNetwork>();
+  NcclId id;
+  FakeNccl(network).MakeId(&id);
+  std::mutex mutex;
+  std::exception_ptr first;
+  {
+    std::vector<std::jthread> threads;
+    for (int rank = 0; rank < count; ++rank) {
+      threads.emplace_back([&, rank] {
+        const auto api = std::make_shared<FakeNccl>(network);
+        const std::unique_ptr<Communicator> world = NcclWorld(api, rank, count, id, options);
+        try {
+          body(*world, *api);
+        } catch (...) {
+          {
+            std::lock_guard lock(mutex);
+            if (first == nullptr) first = std::current_exception();
+          }
+          world->Abort(StatusOfCurrentException().ToString());
+        }
+      });
+    }
+  }
+  if (first != nullptr) std::rethrow_exception(first);
+}
+
+}  // namespace tanren::comm
