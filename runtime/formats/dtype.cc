@@ -60,7 +60,8 @@ void DequantizeBlock(DType dtype, const std::byte* block, float* values) {
   const float scale = LoadHalf(block);
   switch (dtype) {
     case DType::kQ4_0:
-      return DequantizeQ4(block + 2, scale, 0.0f, 8, values);
+      // Adding -0 changes nothing, not even the sign of a zero.
+      return DequantizeQ4(block + 2, scale, -0.0f, 8, values);
     case DType::kQ4_1:
       return DequantizeQ4(block + 4, scale, LoadHalf(block + 2), 0, values);
     default:

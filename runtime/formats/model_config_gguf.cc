@@ -110,7 +110,9 @@ absl::Status ReadRopeFrequencies(const Gguf& gguf, ModelConfig& config) {
   }
   RopeScaling scaling;
   scaling.kind = RopeScaling::Kind::kLlama3;
-  scaling.factor = divisors.back();
+  const double last = divisors.back();
+  const bool whole = std::abs(last - std::round(last)) <= 1e-5 * last;  // but for rounding
+  scaling.factor = whole ? std::round(last) : last;
   for (size_t i = 0; i < divisors.size(); ++i) {
     const double expected =
         Llama3Divisor(scaling, config.rope_theta, static_cast<int64_t>(i), config.head_dim);
