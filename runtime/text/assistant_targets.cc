@@ -16,7 +16,11 @@ class TargetFinder {
 
  public:
   TargetFinder(const RenderedChat& chat, const TargetOptions& options)
-      : chat_(chat), options_(options), spans_(chat.spans) {
+      : chat_(chat),
+        options_(options),
+        // It begins an assistant's answer, and no one else's.
+        prompt_(options.role == "assistant" ? chat.generation_prompt : std::string_view()),
+        spans_(chat.spans) {
     LabelByContent();
     MarkRepeats();
   }
@@ -137,9 +141,13 @@ class TargetFinder {
     size_t begin = 0, content_end = 0;
     if (content == last) {
       // An empty answer: its end token is all there is to learn.
-      const size_t header = HeaderEnd(part_begin, part_end);
-      if (!is_first || !is_last || header == part_begin) return;
-      begin = content_end = header;
+      if (!is_first || !is_last) return;
+      begin = content_end = HeaderEnd(part_begin, part_end);
+      if (begin == part_begin) {  // no header: then nothing but white space may precede the end
+        const TrackedText part(TextOf(part_begin, part_end));
+        content_end = part_end - Strip(part, StripSides::kLeft).size();
+        if (EndTokenAt(TextOf(content_end, part_end)) == 0) return;
+      }
     } else {
       begin = is_first ? BeginOf(first, content) : spans_[content].begin;
       content_end = spans_[LastTarget(first, last)].end;
@@ -156,7 +164,7 @@ class TargetFinder {
 
   size_t BeginOf(size_t first, size_t content) const {
     const size_t block_begin = spans_[first].begin;
-    if (!chat_.generation_prompt.empty()) {
+    if (!prompt_.empty()) {
       const size_t header = HeaderEnd(block_begin, spans_[content].begin);
       return header == block_begin ? spans_[content].begin : header;
     }
@@ -174,17 +182,16 @@ class TargetFinder {
   // back to a whole line or token.
   size_t HeaderEnd(size_t begin, size_t end) const {
     const std::string_view text = TextOf(begin, end);
-    const std::string_view prompt = chat_.generation_prompt;
-    if (prompt.empty()) return begin;
-    const size_t found = text.find(prompt);
-    if (found != std::string_view::npos) return begin + found + prompt.size();
+    if (prompt_.empty()) return begin;
+    const size_t found = text.find(prompt_);
+    if (found != std::string_view::npos) return begin + found + prompt_.size();
     size_t best = 0, best_end = 0;
     for (size_t at = 0; at < text.size(); ++at) {
       const std::string_view rest = text.substr(at);
-      const size_t longest = std::min(rest.size(), prompt.size());
+      const size_t longest = std::min(rest.size(), prompt_.size());
       size_t length = 0;
-      while (length < longest && rest[length] == prompt[length]) ++length;
-      const size_t boundary = prompt.substr(0, length).find_last_of("\n>] ");
+      while (length < longest && rest[length] == prompt_[length]) ++length;
+      const size_t boundary = prompt_.substr(0, length).find_last_of("\n>] ");
       length = boundary == std::string_view::npos ? 0 : boundary + 1;
       if (length > best) {
         best = length;
@@ -213,8 +220,7 @@ class TargetFinder {
     // `{% endfor %}{{ eos_token }}`: right behind the loop over messages.
     if (next_span < spans_.size() && spans_[next_span].message < 0 && content_end == block_end) {
       const std::string_view rest = std::string_view(chat_.text).substr(block_end);
-      const std::string& prompt = chat_.generation_prompt;
-      const bool is_prompt = !prompt.empty() && rest.substr(0, prompt.size()) == prompt;
+      const bool is_prompt = !prompt_.empty() && rest.substr(0, prompt_.size()) == prompt_;
       if (const size_t length = is_prompt ? 0 : EndTokenAt(rest); length > 0) {
         *ended = true;
         return block_end + length;
@@ -225,6 +231,7 @@ class TargetFinder {
 
   const RenderedChat& chat_;
   const TargetOptions& options_;
+  const std::string_view prompt_;
   std::vector<Span> spans_;
   std::vector<TargetRange> ranges_;
 };

@@ -81,24 +81,18 @@ std::string FindGenerationPrompt(const jinja::Body& body, const ChatInput& input
   try {
     const TrackedText with = RenderMessages(body, input, origins, shorter, true);
     const TrackedText without = RenderMessages(body, input, origins, shorter, false);
-    if (with.bytes().substr(0, without.size()) != without.bytes()) return {};
-    return std::string(with.bytes().substr(without.size()));
+    std::string_view shared = without.bytes();
+    const auto continues = [&] { return with.bytes().substr(0, shared.size()) == shared; };
+    // Some write the end of the text where nothing is to follow.
+    const std::string eos = input.eos_token.value_or("");
+    if (!continues() && shared.size() >= eos.size() &&
+        shared.substr(shared.size() - eos.size()) == eos) {
+      shared.remove_suffix(eos.size());
+    }
+    return continues() ? std::string(with.bytes().substr(shared.size())) : std::string();
   } catch (const Error&) {
     return {};
   }
-}
-
-// Spans for every byte, also those that no message gave.
-std::vector<Span> FullSpans(const TrackedText& text) {
-  std::vector<Span> spans;
-  size_t at = 0;
-  for (const Span& span : text.spans()) {
-    if (span.begin > at) spans.push_back({.begin = at, .end = span.begin});
-    spans.push_back(span);
-    at = span.end;
-  }
-  if (at < text.size()) spans.push_back({.begin = at, .end = text.size()});
-  return spans;
 }
 
 }  // namespace
@@ -113,10 +107,11 @@ absl::StatusOr<RenderedChat> ChatTemplate::Render(const ChatInput& input) const 
       chat.roles.push_back(role != message.end() && role->is_string() ? role->get<std::string>()
                                                                       : std::string());
     }
-    const TrackedText text =
+    TrackedText text =
         RenderMessages(body, input, chat.origins, messages, input.add_generation_prompt);
+    text.FillGaps();
     chat.text = text.bytes();
-    chat.spans = FullSpans(text);
+    chat.spans = text.spans();
     chat.has_generation_blocks = impl_->parsed.has_generation_blocks;
     chat.generation_prompt = FindGenerationPrompt(body, input, chat.origins, messages, chat.roles);
     return chat;

@@ -51,7 +51,7 @@ struct RenderedChat {
   std::vector<std::string> roles;  // of each message; empty where it has none
   // What the template puts where an assistant's answer begins ("<|im_start|>assistant\n"); empty if
   // it puts nothing or that couldn't be found out. Taken from the messages before the first
-  // assistant's, rendered with and without add_generation_prompt.
+  // assistant's, rendered with and without add_generation_prompt; eos_token may stand in its place.
   std::string generation_prompt;
   // The template says itself what is generated; Span::generated holds it.
   bool has_generation_blocks = false;

@@ -121,10 +121,10 @@ Value MessagesFromJson(const Json& messages, std::vector<Origin>* origins) {
   if (!messages.is_array()) Fail("messages: expected an array, found {}", messages.type_name());
   std::vector<Value> values;
   for (size_t i = 0; i < messages.size(); ++i) {
-    const std::string place = fmt::format("messages[{}] ", i);
     if (!messages[i].is_object()) {
-      Fail("{}: expected an object, found {}", place, messages[i].type_name());
+      Fail("messages[{}]: expected an object, found {}", i, messages[i].type_name());
     }
+    const std::string place = fmt::format("messages[{}] ", i);
     const Value message =
         Converter(origins, static_cast<int>(i)).Convert(messages[i], place, "", 2);
     values.push_back(WithReasoningNames(message));

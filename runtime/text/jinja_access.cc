@@ -92,9 +92,8 @@ Value GetItem(const Value& container, const Value& index, Budget* budget) {
       fmt::format("{} has no element {}", ObjectName(container), ToRepr(index).bytes()));
 }
 
-Value GetAttribute(const Value& object, const std::string& name, Budget* budget) {
+Value GetAttribute(const Value& object, const std::string& name) {
   if (object.IsUndefined()) Fail("{}", object.undefined_reason());
-  if (name.rfind("__", 0) == 0) Fail("attribute '{}' is not for templates", name);
   // A namespace's attributes come first; a dict's methods hide keys of the same name.
   if (object.name_space() != nullptr) {
     if (const Value* found = FindKey(object, name)) return *found;

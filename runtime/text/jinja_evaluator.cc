@@ -22,7 +22,7 @@ Value Interpreter::Evaluate(const Expression& expression) {
     case ExpressionKind::kAttribute: {
       const Value object = Evaluate(*children[0]);
       line_ = expression.line;
-      return GetAttribute(object, expression.name, &budget_);
+      return GetAttribute(object, expression.name);
     }
     case ExpressionKind::kItem:
       return EvaluateItem(expression);

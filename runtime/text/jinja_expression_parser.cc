@@ -379,35 +379,4 @@ ExpressionPtr ExpressionParser::ParseTest(ExpressionPtr subject) {
   return negation;
 }
 
-Target ExpressionParser::ParseTarget(bool allow_attribute) {
-  const Level level(this);
-  const auto parse_one = [&]() -> Target {
-    if (TakeOperator("(")) {
-      Target inner = ParseTarget(allow_attribute);
-      ExpectOperator(")");
-      return inner;
-    }
-    Target target;
-    const int line = Peek().line;
-    target.name = ExpectName("a name to assign to");
-    static constexpr std::string_view kReserved[] = {"true", "false", "none",
-                                                     "True", "False", "None"};
-    if (std::find(std::begin(kReserved), std::end(kReserved), target.name) != std::end(kReserved)) {
-      FailAt(line, "can't assign to '{}'", target.name);
-    }
-    if (allow_attribute && TakeOperator(".")) target.attribute = ExpectName("an attribute");
-    return target;
-  };
-  Target first = parse_one();
-  if (!SeesOperator(",")) return first;
-  Target tuple;
-  tuple.parts.push_back(std::move(first));
-  while (TakeOperator(",")) {
-    if (Peek().kind != TokenKind::kName && !SeesOperator("(")) break;
-    if (SeesName("in")) break;
-    tuple.parts.push_back(parse_one());
-  }
-  return tuple;
-}
-
 }  // namespace tanren::text::jinja

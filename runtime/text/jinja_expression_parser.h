@@ -27,7 +27,6 @@ class ExpressionParser {
   ExpressionPtr ParseExpression(bool allow_if = true);
   // Filters on a block: `name(...) | name(...)`, their subject left null.
   ExpressionPtr ParseBlockFilters();
-  Target ParseTarget(bool allow_attribute);
 
   const Token& Peek(size_t ahead = 0) const;
   Token Next();

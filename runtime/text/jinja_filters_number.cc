@@ -28,8 +28,11 @@ std::optional<std::string> PlainDigits(std::string_view text) {
 }
 
 std::optional<int64_t> ParseInteger(std::string_view text, int base) {
-  const std::optional<std::string> digits = PlainDigits(text);
+  std::optional<std::string> digits = PlainDigits(text);
   if (!digits.has_value()) return std::nullopt;
+  if (base == 16 && (digits->rfind("0x", 0) == 0 || digits->rfind("0X", 0) == 0)) {
+    digits->erase(0, 2);
+  }
   int64_t value = 0;
   const char* end = digits->data() + digits->size();
   const auto read = std::from_chars(digits->data(), end, value, base);

@@ -96,10 +96,10 @@ Value LoopChanged(Interpreter&, const Value& self, ArgumentReader& arguments) {
 
 // transformers renders in Jinja's immutable sandbox, where these fail as well.
 Value Forbidden(const Value& self, const std::string& name) {
-  const std::string type(TypeName(self));
-  return Value::MakeUndefined(fmt::format(
-      "unsupported: {}.{} would change its object; templates can't (use set with a new value)",
-      type, name));
+  const std::string method = fmt::format("{}.{}", TypeName(self), name);
+  return Value::MakeFunction(name, [method](Interpreter&, Arguments&) -> Value {
+    Unsupported("{} would change its object; templates can't (use set with a new value)", method);
+  });
 }
 
 template <size_t size>

@@ -22,7 +22,7 @@ bool Contains(const Value& container, const Value& item);
 // container[index]; undefined if it isn't there.
 Value GetItem(const Value& container, const Value& index, Budget* budget);
 // object.name: a method, else an element.
-Value GetAttribute(const Value& object, const std::string& name, Budget* budget);
+Value GetAttribute(const Value& object, const std::string& name);
 // object[begin:end:step]; None and absent mean the same.
 Value GetSlice(const Value& object, const Value& begin, const Value& end, const Value& step,
                Budget* budget);

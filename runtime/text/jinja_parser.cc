@@ -28,6 +28,7 @@ class TemplateParser : private ExpressionParser {
   // The rest of an opening tag, the body, and the closing tag up to its '%}'.
   Body ParseBlock(std::string_view end);
   Statement ParseStatement();
+  Target ParseTarget(bool allow_attribute);
   Statement ParseIf(int line);
   Statement ParseFor(int line);
   Statement ParseSet(int line);
@@ -129,6 +130,40 @@ Statement TemplateParser::ParseIf(int line) {
     statement.otherwise = ParseBlock("endif");
   }
   return statement;
+}
+
+Target TemplateParser::ParseTarget(bool allow_attribute) {
+  const Level level(this);
+  const auto parse_one = [&]() -> Target {
+    if (TakeOperator("(")) {
+      Target inner = ParseTarget(allow_attribute);
+      ExpectOperator(")");
+      return inner;
+    }
+    Target target;
+    const int line = Peek().line;
+    target.name = ExpectName("a name to assign to");
+    static constexpr std::string_view kReserved[] = {"true", "false", "none",
+                                                     "True", "False", "None"};
+    if (std::find(std::begin(kReserved), std::end(kReserved), target.name) != std::end(kReserved)) {
+      FailAt(line, "can't assign to '{}'", target.name);
+    }
+    // Only a for statement's targets are plain names: there, `loop` is its own.
+    if (!allow_attribute && target.name == "loop")
+      FailAt(line, "'loop' can't be a loop's variable");
+    if (allow_attribute && TakeOperator(".")) target.attribute = ExpectName("an attribute");
+    return target;
+  };
+  Target first = parse_one();
+  if (!SeesOperator(",")) return first;
+  Target tuple;
+  tuple.parts.push_back(std::move(first));
+  while (TakeOperator(",")) {
+    if (Peek().kind != TokenKind::kName && !SeesOperator("(")) break;
+    if (SeesName("in")) break;
+    tuple.parts.push_back(parse_one());
+  }
+  return tuple;
 }
 
 Statement TemplateParser::ParseFor(int line) {

@@ -231,7 +231,18 @@ const std::unordered_map<std::string_view, Method>& Methods() {
 
 Value FindTextMethod(const Value& text, const std::string& name) {
   const auto found = Methods().find(name);
-  if (found == Methods().end()) return Value();
+  if (found == Methods().end()) {
+    static constexpr std::string_view kLeftOut[] = {
+        "casefold",    "center",  "encode",    "expandtabs", "format",
+        "format_map",  "isascii", "isdecimal", "isnumeric",  "isidentifier",
+        "isprintable", "istitle", "swapcase",  "translate",  "zfill"};
+    if (std::find(std::begin(kLeftOut), std::end(kLeftOut), name) == std::end(kLeftOut)) {
+      return Value();
+    }
+    return Value::MakeFunction(name, [name](Interpreter&, Arguments&) -> Value {
+      Unsupported("the string method '{}'", name);
+    });
+  }
   const Method method = found->second;
   return Value::MakeFunction(name,
                              [text, name, method](Interpreter& interpreter, Arguments& arguments) {

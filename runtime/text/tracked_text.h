@@ -55,10 +55,10 @@ class TrackedText {
   // nothing.
   void WrittenAt(int message);
   void MarkGenerated();
+  void FillGaps();  // gives every byte a span
 
  private:
   void AppendSpan(Span span);  // merges it with the last one where they continue each other
-  void FillGaps();             // gives every byte a span
 
   std::string bytes_;
   std::vector<Span> spans_;
