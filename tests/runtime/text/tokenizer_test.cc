@@ -38,7 +38,7 @@ TEST(SpecialTokens, NeverComeOutOfPlainTextThroughTheModel) {
   SmallTokenizer small{{{"<", "s"}, {"<s", ">"}}, {}};
   small.ignore_merges = true;
   nlohmann::json document = small.Json();
-  document["added_tokens"] = {Added("<s>", true)};
+  document["added_tokens"] = nlohmann::json::array({Added("<s>", true)});
   document["added_tokens"][0]["id"] = kFirstMerge + 1;
   const auto tokenizer = ValueOrThrow(Tokenizer::FromJson(document.dump(), "t.json"));
   EXPECT_THAT(tokenizer->Encode("<s>", kParse), ElementsAre(kFirstMerge + 1));

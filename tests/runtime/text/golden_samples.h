@@ -1,0 +1,33 @@
+// The samples that tests/golden/tokenizer.py and tokenizer_gguf.py write.
+#ifndef TANREN_TESTS_RUNTIME_TEXT_GOLDEN_SAMPLES_H_
+#define TANREN_TESTS_RUNTIME_TEXT_GOLDEN_SAMPLES_H_
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace tanren::text {
+
+struct GoldenSample {
+  std::string line;  // of the file, to show where a test fails
+  std::string text;
+  std::vector<int32_t> ids;    // special tokens parsed
+  std::vector<int32_t> plain;  // their text as ordinary characters
+  // Of `ids`, in characters; empty where the file has none.
+  std::vector<std::pair<int64_t, int64_t>> offsets;
+  std::string decoded, decoded_skip;  // of `ids`, with and without special tokens
+};
+
+// The folder of the files: TANREN_TOKENIZER_CORPUS, or the one in the tree.
+std::string GoldenFolder();
+
+// The bytes of a file; a missing one throws Error.
+std::string ReadGoldenFile(const std::string& path);
+
+// <kind>.samples.jsonl; throws Error if there are less than 200.
+std::vector<GoldenSample> ReadGoldenSamples(const std::string& kind);
+
+}  // namespace tanren::text
+
+#endif  // TANREN_TESTS_RUNTIME_TEXT_GOLDEN_SAMPLES_H_
