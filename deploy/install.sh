@@ -53,7 +53,7 @@ done
 
 build_packages=(
   build-essential cmake ninja-build ccache mold pkg-config git ca-certificates python3 python3-venv
-  unzip openmpi-bin libopenmpi-dev protobuf-compiler libprotobuf-dev libabsl-dev libyaml-cpp-dev
+  unzip openmpi-bin libopenmpi-dev protobuf-compiler libprotobuf-dev libprotoc-dev libabsl-dev libyaml-cpp-dev
   nlohmann-json3-dev libsimdjson-dev libutf8proc-dev libpcre2-dev libspdlog-dev libfmt-dev libcli11-dev
 )
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)

@@ -46,10 +46,13 @@ class KeyValueCache {
 
 // What flows from unit to unit. T tokens of all documents one after another, width D.
 struct Activations {
-  at::Tensor hidden;               // [T, D] compute dtype; undefined before the embedding
-  at::Tensor tokens_T;             // int64
-  at::Tensor positions_T;          // int64, from 0 in each document
-  at::Tensor document_offsets;     // [N + 1] int64: document n is tokens [n] … [n + 1] − 1
+  at::Tensor hidden;            // [T, D] compute dtype; undefined before the embedding
+  at::Tensor tokens_T;          // int64
+  at::Tensor positions_T;       // int64, from 0 in each document
+  at::Tensor document_offsets;  // [N + 1] int64: document n is tokens [n] … [n + 1] − 1
+  // The rotary embedding's, [T, head size], where the model has one: made by its first unit from
+  // the positions, for all layers.
+  at::Tensor rotary_cos, rotary_sin;
   KeyValueCache* cache = nullptr;  // null in training; not owned
 };
 

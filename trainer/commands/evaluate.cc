@@ -1,0 +1,159 @@
+// evaluate: held-out loss and perplexity, exact match on generated answers, both with confidence
+// intervals, and sample answers, as a table and as JSON.
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fmt/format.h"
+#include "runtime/base/error.h"
+#include "runtime/base/file.h"
+#include "runtime/config/recipe_file.h"
+#include "trainer/commands/commands.h"
+#include "trainer/commands/model_arguments.h"
+#include "trainer/commands/questions.h"
+#include "trainer/data/training_data.h"
+#include "trainer/loop/confidence.h"
+#include "trainer/recipe_parts.h"
+#include "trainer/rollout/scoring.h"
+
+namespace tanren::trainer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Arguments {
+  std::string recipe;
+  ModelArguments model;
+  std::vector<std::string> overrides;
+  std::string output;
+};
+
+Json AsJson(const Interval& interval) { return {interval.low, interval.high}; }
+
+// The held-out loss; null where the recipe holds nothing out.
+absl::StatusOr<Json> HeldOut(const Recipe& recipe, const LoadedModel& model) {
+  TANREN_ASSIGN_OR_RETURN(
+      const std::unique_ptr<TrainingData> data,
+      OpenTrainingData(recipe, *model.source.text.tokenizer, model.source.text.chat_template.get(),
+                       /*world_size=*/1, /*rank=*/0));
+  if (data->validation == nullptr) return Json(nullptr);
+  std::vector<double> losses, weights;
+  for (size_t step = 0; step < data->validation->step_count(); ++step) {
+    for (const Batch& batch : data->validation->step(step).micro_batches) {
+      for (double loss : DocumentLosses(*model.resident, batch)) losses.push_back(loss);
+      for (double weight : DocumentWeights(batch)) weights.push_back(weight);
+    }
+  }
+  double loss = 0, weight = 0;
+  for (size_t i = 0; i < losses.size(); ++i) {
+    loss += losses[i];
+    weight += weights[i];
+  }
+  const Interval interval = RatioInterval(losses, weights, recipe.training().seed());
+  const double mean = loss / weight;
+  fmt::print("held-out loss  {:.4f}  [{:.4f}, {:.4f}]   perplexity {:.3f}   {} documents\n", mean,
+             interval.low, interval.high, std::exp(mean), losses.size());
+  return Json{{"loss", mean},
+              {"loss_interval", AsJson(interval)},
+              {"perplexity", std::exp(mean)},
+              {"perplexity_interval", {std::exp(interval.low), std::exp(interval.high)}},
+              {"targets", weight},
+              {"documents", losses.size()}};
+}
+
+// Exact match on the recipe's questions; null where it names none.
+absl::StatusOr<Json> ExactMatch(const Recipe& recipe, const LoadedModel& model) {
+  const EvaluationRecipe& evaluation = recipe.evaluation();
+  if (evaluation.questions().empty()) return Json(nullptr);
+  TANREN_ASSIGN_OR_RETURN(
+      const std::vector<Question> questions,
+      ReadQuestions(evaluation.questions(), evaluation.max_questions(), /*needs_answer=*/true));
+  if (questions.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: there are no questions", evaluation.questions()));
+  }
+  TANREN_ASSIGN_OR_RETURN(
+      const std::vector<Generation> generations,
+      Ask(questions, model, RequestOf(recipe.generation()), recipe.generation().batch_size()));
+  int64_t right = 0;
+  Json answers = Json::array();
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const std::string found = AnswerIn(generations[i].text, evaluation.answer_after());
+    const bool matches = found == AnswerIn(questions[i].answer, "");
+    right += matches ? 1 : 0;
+    answers.push_back({{"question", QuestionText(questions[i].request)},
+                       {"answer", questions[i].answer},
+                       {"text", generations[i].text},
+                       {"right", matches}});
+  }
+  const auto count = static_cast<int64_t>(questions.size());
+  const Interval interval = ShareInterval(right, count);
+  const double share = static_cast<double>(right) / static_cast<double>(count);
+  fmt::print("exact match    {} of {}: {:.1f} %  [{:.1f}, {:.1f}]\n", right, count, 100 * share,
+             100 * interval.low, 100 * interval.high);
+  return Json{{"right", right},
+              {"questions", count},
+              {"share", share},
+              {"share_interval", AsJson(interval)},
+              {"answers", std::move(answers)}};
+}
+
+// Answers that are only shown; null where the recipe names no samples.
+absl::StatusOr<Json> Samples(const Recipe& recipe, const LoadedModel& model) {
+  if (recipe.evaluation().samples().empty()) return Json(nullptr);
+  TANREN_ASSIGN_OR_RETURN(
+      const std::vector<Question> questions,
+      ReadQuestions(recipe.evaluation().samples(), /*limit=*/0, /*needs_answer=*/false));
+  GenerationRequest defaults = RequestOf(recipe.generation());
+  TANREN_ASSIGN_OR_RETURN(const std::vector<Generation> generations,
+                          Ask(questions, model, defaults, recipe.generation().batch_size()));
+  Json samples = Json::array();
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const std::string question = QuestionText(questions[i].request);
+    fmt::print("  Q: {}\n  A: {}\n", question, generations[i].text);
+    samples.push_back({{"question", question}, {"text", generations[i].text}});
+    if (!questions[i].answer.empty()) samples.back()["answer"] = questions[i].answer;
+  }
+  return samples;
+}
+
+absl::StatusOr<int> Evaluate(const Arguments& arguments) {
+  TANREN_ASSIGN_OR_RETURN(const Recipe recipe, LoadRecipe(arguments.recipe, arguments.overrides));
+  TANREN_ASSIGN_OR_RETURN(const LoadedModel model, LoadModel(arguments.model));
+  Json result = {{"model", arguments.model.model}};
+  TANREN_ASSIGN_OR_RETURN(result["held_out"], HeldOut(recipe, model));
+  TANREN_ASSIGN_OR_RETURN(result["exact_match"], ExactMatch(recipe, model));
+  TANREN_ASSIGN_OR_RETURN(result["samples"], Samples(recipe, model));
+  if (result["held_out"].is_null() && result["exact_match"].is_null() &&
+      result["samples"].is_null()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: there is nothing to evaluate: data.validation, data.validation_fraction, "
+                    "evaluation.questions and evaluation.samples are all empty",
+                    arguments.recipe));
+  }
+  if (arguments.output.empty()) return 0;
+  const std::filesystem::path output(arguments.output);
+  TANREN_RETURN_IF_ERROR(MakeDirectories(std::filesystem::absolute(output).parent_path()));
+  TANREN_RETURN_IF_ERROR(WriteFileAtomically(
+      output, result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+  return 0;
+}
+
+}  // namespace
+
+void AddEvaluate(CLI::App& program, Action& action) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = program.add_subcommand(
+      "evaluate", "Held-out loss, and exact match on the recipe's questions");
+  command->add_option("recipe", arguments->recipe, "A YAML file: its data and questions")
+      ->required();
+  arguments->model.AddTo(*command);
+  command->add_option("--set", arguments->overrides, "Overrides a setting of the recipe");
+  command->add_option("--output", arguments->output, "A JSON file to write");
+  command->callback([=, &action] { action = [=] { return Evaluate(*arguments); }; });
+}
+
+}  // namespace tanren::trainer

@@ -1,0 +1,25 @@
+// How answers are sampled: the flags of generate and chat, and the keys of a request that override
+// them.
+#ifndef TANREN_TRAINER_COMMANDS_GENERATION_ARGUMENTS_H_
+#define TANREN_TRAINER_COMMANDS_GENERATION_ARGUMENTS_H_
+
+#include <CLI/CLI.hpp>
+
+#include "absl/status/statusor.h"
+#include "nlohmann/json.hpp"
+#include "trainer/rollout/generator.h"
+
+namespace tanren::trainer {
+
+// --max-new-tokens, --temperature, --top-k, --top-p, --seed, --stop; `defaults` holds what is not
+// given, and gets what is.
+void AddGenerationFlags(CLI::App& command, GenerationRequest& defaults);
+
+// `defaults` with what the request says: max_new_tokens, temperature, top_k, top_p, seed, stop (a
+// string or several). kInvalidArgument for a value of another type or out of range.
+absl::StatusOr<GenerationRequest> WithOverrides(const nlohmann::ordered_json& request,
+                                                GenerationRequest defaults);
+
+}  // namespace tanren::trainer
+
+#endif  // TANREN_TRAINER_COMMANDS_GENERATION_ARGUMENTS_H_

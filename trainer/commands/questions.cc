@@ -1,0 +1,106 @@
+#include "trainer/commands/questions.h"
+
+#include <fstream>
+
+#include "fmt/format.h"
+#include "runtime/base/error.h"
+#include "runtime/base/file.h"
+#include "trainer/rollout/prompt.h"
+
+namespace tanren::trainer {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const size_t begin = text.find_first_not_of(kSpace);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+}
+
+absl::StatusOr<Question> ParseQuestion(const std::string& line, bool needs_answer) {
+  Question question;
+  question.request = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!question.request.is_object()) return absl::InvalidArgumentError("expected a JSON object");
+  if (!question.request.contains("messages") && !question.request.contains("prompt")) {
+    return absl::InvalidArgumentError("expected \"messages\" or \"prompt\"");
+  }
+  const auto answer = question.request.find("answer");
+  if (answer != question.request.end() && answer->is_string()) {
+    question.answer = answer->get<std::string>();
+  } else if (needs_answer) {
+    return absl::InvalidArgumentError("expected \"answer\", a string");
+  }
+  return question;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Question>> ReadQuestions(const std::filesystem::path& path,
+                                                    int64_t limit, bool needs_answer) {
+  TANREN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+  std::vector<Question> questions;
+  int64_t line_number = 0;
+  for (size_t begin = 0; begin < text.size();) {
+    if (limit > 0 && static_cast<int64_t>(questions.size()) == limit) break;
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    ++line_number;
+    if (Trimmed(line).empty()) continue;
+    absl::StatusOr<Question> question = ParseQuestion(line, needs_answer);
+    if (!question.ok()) {
+      return Annotate(question.status(), fmt::format("{}:{}", path.string(), line_number));
+    }
+    questions.push_back(*std::move(question));
+  }
+  return questions;
+}
+
+std::string AnswerIn(std::string_view text, std::string_view marker) {
+  if (!marker.empty()) {
+    const size_t found = text.rfind(marker);
+    if (found != std::string_view::npos) text.remove_prefix(found + marker.size());
+  }
+  return std::string(Trimmed(text));
+}
+
+std::string QuestionText(const Json& request) {
+  if (const auto prompt = request.find("prompt"); prompt != request.end() && prompt->is_string()) {
+    return prompt->get<std::string>();
+  }
+  const auto messages = request.find("messages");
+  if (messages == request.end() || !messages->is_array() || messages->empty()) return {};
+  return messages->back().value("content", "");
+}
+
+absl::StatusOr<std::vector<Generation>> Ask(const std::vector<Question>& questions,
+                                            const LoadedModel& model,
+                                            const GenerationRequest& defaults, int batch_size) {
+  std::vector<GenerationRequest> requests;
+  for (size_t i = 0; i < questions.size(); ++i) {
+    GenerationRequest request = defaults;
+    absl::StatusOr<std::vector<int32_t>> prompt = PromptOf(
+        questions[i].request, model.source.text.chat_template.get(), *model.source.text.tokenizer);
+    if (!prompt.ok()) return Annotate(prompt.status(), fmt::format("question {}", i + 1));
+    request.prompt = *std::move(prompt);
+    request.sequence = static_cast<uint32_t>(i);
+    requests.push_back(std::move(request));
+  }
+  size_t done = 0;
+  Generator::Listener listener;
+  listener.finished = [&](size_t, const Generation&) {
+    ++done;
+    if (done % 20 == 0 || done == requests.size()) {
+      fmt::print(stderr, "  {} of {} answers\n", done, requests.size());
+    }
+  };
+  try {
+    return model.MakeGenerator(batch_size).Generate(requests, listener);
+  } catch (...) {
+    return StatusOfCurrentException();
+  }
+}
+
+}  // namespace tanren::trainer

@@ -1,0 +1,45 @@
+#include "trainer/loop/evaluation.h"
+
+#include <ATen/ATen.h>
+
+#include "runtime/kernels/linear_cross_entropy.h"
+#include "trainer/loop/training_loop.h"
+
+namespace tanren::trainer {
+
+double HeldOutLoss(parallel::Engine& engine, comm::Communicator& ranks,
+                   const ValidationSet& held_out) {
+  const at::Device device(ranks.device_type());
+  double loss_sum = 0;
+  for (size_t step = 0; step < held_out.step_count(); ++step) {
+    for (const Batch& batch : held_out.step(step).micro_batches) {
+      engine.Forward(InputOf(batch, device), [&](const at::Tensor& hidden_TD,
+                                                 std::span<const at::Tensor> parameters) {
+        const at::Tensor weights_T = batch.weights_T.to(device);
+        const kernels::TokenStatistics statistics = kernels::LogProbabilities(
+            hidden_TD, parameters.front(), batch.targets_T.to(device), weights_T.ne(0));
+        loss_sum -= (statistics.logprob_T.to(at::kDouble) * weights_T).sum().item<double>();
+      });
+    }
+  }
+  const at::Tensor sum = at::tensor({loss_sum}, at::kDouble).to(device);
+  ranks.AllReduce(sum, comm::ReduceOp::kSum, "validation loss")->Wait();
+  return sum.cpu().item<double>() / held_out.target_weight();
+}
+
+Evaluation::Evaluation(parallel::Engine& engine, comm::Communicator& ranks,
+                       const ValidationSet& held_out, int64_t every_steps)
+    : engine_(engine), ranks_(ranks), held_out_(held_out), every_steps_(every_steps) {}
+
+void Evaluation::RunStarted(StartReport& report) {
+  if (report.steps_done > 0) return;
+  report.metrics["validation_loss"] = HeldOutLoss(engine_, ranks_, held_out_);
+}
+
+void Evaluation::StepFinished(StepReport& report) {
+  const bool due = every_steps_ > 0 && report.step % every_steps_ == 0;
+  if (!due && !report.is_last) return;
+  report.metrics["validation_loss"] = HeldOutLoss(engine_, ranks_, held_out_);
+}
+
+}  // namespace tanren::trainer

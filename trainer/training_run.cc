@@ -1,0 +1,303 @@
+#include "trainer/training_run.h"
+
+#include <ATen/Context.h>
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "parallel/checkpoint/checkpoint_folder.h"
+#include "runtime/base/error.h"
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+#include "runtime/config/recipe_text.h"
+#include "runtime/telemetry/process_identity.h"
+#include "trainer/data/training_data.h"
+#include "trainer/loop/checkpointing.h"
+#include "trainer/loop/evaluation.h"
+#include "trainer/loop/machine_limit.h"
+#include "trainer/loop/progress.h"
+#include "trainer/loop/recording.h"
+#include "trainer/loop/run_folder.h"
+#include "trainer/loop/training_loop.h"
+#include "trainer/model/export.h"
+#include "trainer/objective/next_token.h"
+#include "trainer/recipe_parts.h"
+#include "trainer/threads.h"
+
+namespace tanren::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The parts of a run, each made from the recipe and those above it.
+class TrainingRun {
+ public:
+  TrainingRun(const TrainingRunOptions& options, comm::World& world)
+      : options_(options),
+        recipe_(options.recipe),
+        world_(world),
+        ranks_(world.communicator()),
+        folder_(options.run) {}
+
+  absl::StatusOr<int> ToEnd() {
+    TANREN_RETURN_IF_ERROR(PrepareFolder());
+    TANREN_RETURN_IF_ERROR(OpenModelAndData());
+    MakeEngine();
+    int64_t steps_done = 0;
+    if (options_.resume) {
+      TANREN_ASSIGN_OR_RETURN(steps_done, RestoreLatest());
+    }
+    TANREN_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<Callback>> callbacks, MakeCallbacks());
+    TrainingLoop loop(
+        Parts(),
+        {data_->steps, ScheduleOf(recipe_.optimizer(), data_->steps), UpdateOptionsOf(recipe_)},
+        std::move(callbacks), [&] { return world_.SaveRequested(); });
+    const TrainingOutcome outcome = loop.Run(steps_done);
+    TANREN_RETURN_IF_ERROR(Conclude(outcome));
+    return outcome == TrainingOutcome::kFinished ? 0 : comm::kSavedExitCode;
+  }
+
+  absl::Status RecordFailure(const absl::Status& failure) {
+    if (events_ == nullptr) return failure;
+    Event event;
+    event.mutable_run_ended()->set_outcome(RunEnded::FAILED);
+    event.mutable_run_ended()->set_message(std::string(failure.message()));
+    events_->Append(std::move(event)).IgnoreError();
+    return failure;
+  }
+
+ private:
+  bool is_first() const { return ranks_.rank() == 0; }
+
+  TrainingParts Parts() {
+    return {ranks_,         *engine_,  *optimizer_, scaler_ ? &*scaler_ : nullptr,
+            *data_->source, objective_};
+  }
+
+  // What an earlier run left is kept unless the caller said otherwise.
+  absl::Status PrepareFolder() {
+    if (is_first()) {
+      std::error_code ignored;
+      if (!options_.resume && fs::exists(folder_.recipe(), ignored)) {
+        if (!options_.overwrite) {
+          return absl::AlreadyExistsError(fmt::format(
+              "{} holds a run already. Go on with it: tanren-worker resume {}; or start "
+              "over: --overwrite; or choose another folder: --run",
+              folder_.root().string(), folder_.root().string()));
+        }
+        fs::remove_all(folder_.checkpoints(), ignored);
+        for (const fs::path& file : {folder_.metrics(), folder_.events()}) {
+          fs::remove(file, ignored);
+        }
+      }
+      TANREN_RETURN_IF_ERROR(MakeDirectories(folder_.root()));
+      TANREN_RETURN_IF_ERROR(WriteFileAtomically(folder_.recipe(), WriteRecipe(recipe_)));
+    }
+    ranks_.Barrier("run folder");
+    SetLogRank(ranks_.rank(), ranks_.size());
+    TANREN_RETURN_IF_ERROR(MakeDirectories(folder_.log(ranks_.rank()).parent_path()));
+    TANREN_RETURN_IF_ERROR(AddLogFile(folder_.log(ranks_.rank())));
+    if (is_first()) {
+      TANREN_ASSIGN_OR_RETURN(events_, EventLog::Open(folder_.root()));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenModelAndData() {
+    TANREN_ASSIGN_OR_RETURN(model_, OpenPretrained(ModelPathsOf(recipe_.model())));
+    TANREN_ASSIGN_OR_RETURN(
+        data_, OpenTrainingData(recipe_, *model_.text.tokenizer, model_.text.chat_template.get(),
+                                ranks_.size(), ranks_.rank()));
+    if (recipe_.data().sequence_length() > model_.config.max_position_embeddings) {
+      return absl::InvalidArgumentError(
+          fmt::format("data.sequence_length is {}, but the model has {} positions",
+                      recipe_.data().sequence_length(), model_.config.max_position_embeddings));
+    }
+    return absl::OkStatus();
+  }
+
+  void MakeEngine() {
+    compute_type_ = ComputeTypeOf(recipe_.training().precision(), world_.device());
+    engine_ = std::make_unique<parallel::Engine>(
+        model_.model.units, std::vector<parallel::ParameterSpec>{model_.model.head}, ranks_,
+        EngineOptionsOf(recipe_, compute_type_));
+    if (!options_.resume) {
+      if (model_.read) {
+        engine_->LoadParameters(model_.read);
+      } else {
+        engine_->Initialize(recipe_.training().seed());
+      }
+    }
+    optimizer_ = MakeOptimizer(recipe_.optimizer(), engine_->TrainableShards());
+    if (compute_type_ == at::kHalf) {
+      parallel::LossScaler::Options scaling;
+      scaling.initial = recipe_.optimizer().initial_loss_scale();
+      scaler_.emplace(scaling);
+    }
+  }
+
+  absl::StatusOr<int64_t> RestoreLatest() {
+    TANREN_ASSIGN_OR_RETURN(const std::optional<fs::path> latest,
+                            parallel::LatestCheckpoint(folder_.checkpoints()));
+    if (!latest) {
+      return absl::NotFoundError(
+          fmt::format("{}: there is no checkpoint to resume from", folder_.checkpoints().string()));
+    }
+    TANREN_ASSIGN_OR_RETURN(const int64_t steps_done, Restore(*latest, Parts()));
+    LogInfo("resuming behind step {} from {}", steps_done, latest->string());
+    return steps_done;
+  }
+
+  // Evaluation comes first: what it finds goes into metrics and checkpoints.
+  absl::StatusOr<std::vector<std::unique_ptr<Callback>>> MakeCallbacks() {
+    std::vector<std::unique_ptr<Callback>> callbacks;
+    if (data_->validation != nullptr) {
+      callbacks.push_back(std::make_unique<Evaluation>(*engine_, ranks_, *data_->validation,
+                                                       recipe_.evaluation().every_steps()));
+    }
+    const double limit = TotalProductRate();
+    if (is_first()) {
+      TANREN_ASSIGN_OR_RETURN(MetricsFile metrics, MetricsFile::Open(folder_.metrics()));
+      callbacks.push_back(std::make_unique<Recording>(std::move(metrics), *events_, Started(),
+                                                      recipe_.training().log_every()));
+      const double context = static_cast<double>(recipe_.data().sequence_length()) / 2;
+      callbacks.push_back(std::make_unique<Progress>(
+          ProgressScale{data_->steps, FlopsPerToken(model_.config, model_.model, context), limit},
+          stdout));
+    }
+    callbacks.push_back(
+        std::make_unique<Checkpointing>(Parts(), CheckpointingOptionsOf(), PublishListener()));
+    return callbacks;
+  }
+
+  CheckpointingOptions CheckpointingOptionsOf() const {
+    CheckpointingOptions options;
+    options.folder = folder_.checkpoints();
+    options.every_steps = recipe_.checkpoint().every_steps();
+    options.save.retention.keep_last = recipe_.checkpoint().keep_last();
+    options.save.retention.keep_best = recipe_.checkpoint().keep_best();
+    options.recipe_digest = Digest(recipe_);
+    return options;
+  }
+
+  CheckpointListener PublishListener() {
+    if (!is_first()) return nullptr;
+    return [this](int64_t step, const fs::path& path, double seconds) {
+      Event event;
+      event.mutable_checkpoint_published()->set_step(step);
+      event.mutable_checkpoint_published()->set_path(path.string());
+      event.mutable_checkpoint_published()->set_seconds(seconds);
+      ThrowIfError(events_->Append(std::move(event)));
+      LogInfo("checkpoint {} in {:.1f} s", path.string(), seconds);
+      last_step_ = step;
+    };
+  }
+
+  // Of all ranks, measured at the same time: they share the machine in the steps too.
+  double TotalProductRate() const {
+    ranks_.Barrier("measuring");
+    const at::Tensor rate = at::full({1}, MeasureProductRate(compute_type_, world_.device()),
+                                     at::TensorOptions(at::kDouble).device(world_.device()));
+    ranks_.AllReduce(rate, comm::ReduceOp::kSum, "measuring")->Wait();
+    return rate.item<double>();
+  }
+
+  RunStarted Started() const {
+    RunStarted started;
+    started.set_name(recipe_.name());
+    started.set_world_size(ranks_.size());
+    started.set_total_steps(data_->steps);
+    started.set_parameters(ParameterCount(model_.model));
+    started.add_hosts(telemetry::HostName());
+    return started;
+  }
+
+  absl::Status Conclude(TrainingOutcome outcome) {
+    const bool finished = outcome == TrainingOutcome::kFinished;
+    if (!is_first()) return absl::OkStatus();
+    if (finished && recipe_.checkpoint().export_model()) TANREN_RETURN_IF_ERROR(Export());
+    Event event;
+    event.mutable_run_ended()->set_outcome(finished ? RunEnded::FINISHED : RunEnded::SAVED);
+    event.mutable_run_ended()->set_step(last_step_);
+    TANREN_RETURN_IF_ERROR(events_->Append(std::move(event)));
+    if (!finished) {
+      LogInfo("stopped as asked and saved: tanren-worker resume {}", folder_.root().string());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Export() {
+    TANREN_ASSIGN_OR_RETURN(const std::optional<fs::path> latest,
+                            parallel::LatestCheckpoint(folder_.checkpoints()));
+    ModelPaths paths = ModelPathsOf(recipe_.model());
+    paths.checkpoint = *latest;
+    TANREN_ASSIGN_OR_RETURN(const PretrainedModel trained, OpenPretrained(paths));
+    const CheckpointRecipe::ExportType type = recipe_.checkpoint().export_type();
+    const formats::DType dtype = type == CheckpointRecipe::FP32   ? formats::DType::kF32
+                                 : type == CheckpointRecipe::FP16 ? formats::DType::kF16
+                                                                  : formats::DType::kBF16;
+    TANREN_RETURN_IF_ERROR(ExportModel(trained, dtype, folder_.model()));
+    LogInfo("the model: {}", folder_.model().string());
+    return absl::OkStatus();
+  }
+
+  const TrainingRunOptions& options_;
+  const Recipe& recipe_;
+  comm::World& world_;
+  comm::Communicator& ranks_;
+  RunFolder folder_;
+  std::unique_ptr<EventLog> events_;  // on the first rank
+  PretrainedModel model_;
+  std::unique_ptr<TrainingData> data_;
+  at::ScalarType compute_type_ = at::kFloat;
+  std::unique_ptr<parallel::Engine> engine_;
+  std::unique_ptr<parallel::Optimizer> optimizer_;
+  std::optional<parallel::LossScaler> scaler_;
+  NextToken objective_;
+  int64_t last_step_ = 0;
+};
+
+}  // namespace
+
+comm::WorldOptions WorldOptionsOf(const TrainingRunOptions& options) {
+  const ParallelRecipe& parallel = options.recipe.parallel();
+  comm::WorldOptions world;
+  switch (parallel.backend()) {
+    case ParallelRecipe::AUTO:
+      world.backend = comm::Backend::kAuto;
+      break;
+    case ParallelRecipe::MPI:
+      world.backend = comm::Backend::kMpi;
+      break;
+    case ParallelRecipe::NCCL:
+      world.backend = comm::Backend::kNccl;
+      break;
+  }
+  world.progress_thread = parallel.progress_thread();
+  world.verify = parallel.verify_calls();
+  world.run_folder = options.run;
+  world.collective_timeout =
+      std::chrono::milliseconds(static_cast<int64_t>(parallel.timeout_seconds() * 1000));
+  return world;
+}
+
+absl::StatusOr<int> TrainRecipe(const TrainingRunOptions& options, comm::World& world) {
+  UseThreads(options.recipe.training().threads());
+  if (options.recipe.training().deterministic()) {
+    at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
+  }
+  TrainingRun run(options, world);
+  absl::StatusOr<int> code = 0;
+  try {
+    code = run.ToEnd();
+  } catch (...) {
+    code = StatusOfCurrentException();
+  }
+  if (!code.ok()) return run.RecordFailure(code.status());
+  return code;
+}
+
+}  // namespace tanren::trainer

@@ -1,0 +1,30 @@
+// One run of a recipe on this launch's ranks: everything is made from the recipe, then the loop
+// goes.
+#ifndef TANREN_TRAINER_TRAINING_RUN_H_
+#define TANREN_TRAINER_TRAINING_RUN_H_
+
+#include <filesystem>
+
+#include "absl/status/statusor.h"
+#include "proto/recipe.pb.h"
+#include "runtime/comm/world.h"
+
+namespace tanren::trainer {
+
+struct TrainingRunOptions {
+  Recipe recipe;              // resolved
+  std::filesystem::path run;  // the run's folder
+  bool resume = false;        // from the latest checkpoint there
+  bool overwrite = false;     // an earlier run in the folder may go
+};
+
+// The world that a run of the recipe needs.
+comm::WorldOptions WorldOptionsOf(const TrainingRunOptions& options);
+
+// A collective: every rank of the world calls it. Returns the process's exit code: 0 when all steps
+// are done, comm::kSavedExitCode when the run was asked to stop and has saved.
+absl::StatusOr<int> TrainRecipe(const TrainingRunOptions& options, comm::World& world);
+
+}  // namespace tanren::trainer
+
+#endif  // TANREN_TRAINER_TRAINING_RUN_H_
