@@ -76,7 +76,7 @@ absl::StatusOr<Example> FromPromptCompletion(const Json& row) {
   if (row.contains("prompt") && row["prompt"].is_array()) {
     TANREN_RETURN_IF_ERROR(CheckMessages(row["prompt"], "prompt"));
     TANREN_RETURN_IF_ERROR(CheckMessages(row.value("completion", Json()), "completion"));
-    Conversation conversation{.messages = row["prompt"]};
+    Conversation conversation{.messages = row["prompt"], .prompt_messages = row["prompt"].size()};
     for (const Json& message : row["completion"]) conversation.messages.push_back(message);
     return conversation;
   }

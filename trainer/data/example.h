@@ -2,6 +2,7 @@
 #ifndef TANREN_TRAINER_DATA_EXAMPLE_H_
 #define TANREN_TRAINER_DATA_EXAMPLE_H_
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -12,10 +13,12 @@
 namespace tanren::trainer {
 
 // A conversation, as the chat template takes it: an array of objects with `role` (a string) and
-// usually `content`; `tools` is an array or null.
+// usually `content`; `tools` is an array or null. The first `prompt_messages` are no targets,
+// whoever wrote them.
 struct Conversation {
   nlohmann::ordered_json messages;
   nlohmann::ordered_json tools;
+  size_t prompt_messages = 0;
 };
 
 // Text to continue and its continuation; no chat template is applied.
@@ -33,7 +36,7 @@ using Example = std::variant<Conversation, PromptCompletion, PlainText>;
 // How a row is written.
 //   kMessages:         {"messages": [{"role", "content"}, …], "tools": […]?}
 //   kPromptCompletion: {"prompt": "…", "completion": "…"}, or both as arrays of messages, which
-//                      are joined to a conversation
+//                      are joined to a conversation that is trained on behind the prompt
 //   kText:             {"text": "…"}
 //   kInstruction:      {"instruction": "…", "input": "…"?, "output": "…"}: a conversation of one
 //                      question (instruction, blank line, input) and one answer

@@ -102,7 +102,11 @@ absl::StatusOr<Document> DocumentRenderer::RenderConversation(
   if (auto pad = TextOf(tokenizer_, tokenizer_.pad_id())) input.special_tokens["pad_token"] = *pad;
   const absl::StatusOr<text::RenderedChat> chat = chat_template_->Render(input);
   if (!chat.ok()) return Annotate(AsRowsFault(chat.status()), "chat template");
-  TANREN_ASSIGN_OR_RETURN(const std::vector<text::TargetRange> targets, Targets(*chat));
+  TANREN_ASSIGN_OR_RETURN(std::vector<text::TargetRange> targets, Targets(*chat));
+  const auto prompt_messages = static_cast<int>(conversation.prompt_messages);
+  std::erase_if(targets, [prompt_messages](const text::TargetRange& target) {
+    return target.message < prompt_messages && prompt_messages > 0;
+  });
   text::Encoding encoding = EncodeChat(*chat, tokenizer_);
   std::vector<float> weights = TargetWeights(encoding, targets);
   return Document{.tokens = std::move(encoding.ids), .weights = std::move(weights)};

@@ -27,8 +27,9 @@ struct RenderingOptions {
 //
 // Conversations: what the template prints, with the tokens of EncodeChat (chat_tokens.h); nothing
 // is put before or after. Targets are what the assistant writes with the token that ends its turn
-// (runtime/text/assistant_targets.h). A template that asks for the time is told the same day
-// always, so that documents don't depend on when a run starts.
+// (runtime/text/assistant_targets.h), behind the prompt where one is set apart. A template that
+// asks for the time is told the same day always, so that documents don't depend on when a run
+// starts.
 //
 // Prompts with completions: the tokenizer's prefix, the prompt, the completion and the
 // end-of-text token, each encoded for itself, so that no token reaches over the boundary, as none

@@ -55,6 +55,18 @@ TEST(Rendering, TrainsOnTheLastAnswerOrOnAllWhereTheRecipeSaysSo) {
   EXPECT_EQ(TargetWeight(*all), static_cast<double>(all->tokens.size() - 1));
 }
 
+TEST(Rendering, AnAnswerInsideAPromptIsNotTrainedOn) {
+  const auto tokenizer = MakeTokenizer();
+  const auto chat_template = MakeTemplate();
+  const auto document =
+      DocumentRenderer(*tokenizer, &chat_template, {})
+          .Render(Row(R"({"prompt":[{"role":"user","content":"q1"},)"
+                      R"({"role":"assistant","content":"a1"},{"role":"user","content":"q2"}],)"
+                      R"("completion":[{"role":"assistant","content":"a2"}]})"));
+  ASSERT_TRUE(document.ok()) << document.status();
+  EXPECT_EQ(Trained(*tokenizer, *document), "a2<|im_end|>");
+}
+
 TEST(Rendering, SpecialTokensInWhatAnyoneSaysStayText) {
   const auto tokenizer = MakeTokenizer();
   const auto chat_template = MakeTemplate();
