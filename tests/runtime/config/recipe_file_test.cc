@@ -141,6 +141,22 @@ TEST(RecipeFile, BrokenYamlIsAnErrorWithItsPlace) {
   EXPECT_THAT(ProblemsOf(With(std::string(1000, 'k') + ": 1\n")), HasSubstr("unknown key"));
 }
 
+TEST(RecipeFile, ATextDamagedAtAnyByteIsARecipeOrAnErrorWithAPlace) {
+  const std::string text = With(
+      "optimizer:\n  learning_rate: 1e-4  # a rate\ngeneration:\n  stop: ['a', \"b\\n\"]\n"
+      "evaluation: {samples: \"${X:-s}\"}\n");
+  ASSERT_EQ(ProblemsOf(text), "");
+  for (size_t i = 0; i < text.size(); ++i) {
+    for (const char* damage : {"", "\xff", "\t", "\n", "{", "\"", ":", "&", "*", "|", "%", "$"}) {
+      const std::string damaged = text.substr(0, i) + damage + text.substr(i + 1);
+      const absl::StatusOr<Recipe> recipe = Parse(damaged);
+      if (!recipe.ok()) {
+        EXPECT_THAT(std::string(recipe.status().message()), StartsWith("r.yaml:")) << damaged;
+      }
+    }
+  }
+}
+
 TEST(RecipeFile, AMissingFileIsNamed) {
   EXPECT_THAT(std::string(LoadRecipe("no/such.yaml").status().message()),
               HasSubstr("no/such.yaml"));
