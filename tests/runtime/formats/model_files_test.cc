@@ -1,5 +1,6 @@
 #include "runtime/formats/model_files.h"
 
+#include <cstring>
 #include <thread>
 
 #include "gmock/gmock.h"
@@ -225,6 +226,15 @@ TEST(ModelFiles, AGgufThatIsNoLlamaIsAnError) {
   EXPECT_THAT(replaced("output_norm", "blk.9.attn_"), HasSubstr("blk.9.attn_.weight"));
   EXPECT_THAT(replaced("llama.context_length", "llama.expert_count  "),
               HasSubstr("llama.context_length is missing"));
+}
+
+TEST(ModelFiles, RopeFrequenciesThatNoKnownScalingGivesAreAnError) {
+  std::string bytes = FileContent(GoldenPath("llama.gguf"));
+  // rope_freqs.weight is the last tensor: four numbers, padded to 32 bytes.
+  const float changed = 1.25f;
+  std::memcpy(bytes.data() + bytes.size() - 32 + 4, &changed, sizeof(changed));
+  EXPECT_THAT(ErrorOf(WriteFile(EmptyFolder("changed") / "model.gguf", bytes)),
+              HasSubstr("rope_freqs.weight: number 1 is 1.25"));
 }
 
 }  // namespace
