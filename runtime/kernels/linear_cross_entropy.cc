@@ -98,7 +98,8 @@ LinearCrossEntropyResult LinearCrossEntropy(const at::Tensor& hidden_TD,
     const at::Tensor weights = weights_T.index_select(0, chunk.rows_R);
     const RowStatistics found = StatisticsOfRows(chunk.logits_RV, chunk.targets_R, 1, false);
     result.loss_sum -= (weights.to(at::kDouble) * found.logprob_R).sum().item<double>();
-    DifferentiateRows(chunk.logits_RV, chunk.targets_R, found, weights * -derivative_scale, {}, 1);
+    DifferentiateRows(chunk.logits_RV, chunk.targets_R, found,
+                      (weights * -derivative_scale).to(at::kFloat), {}, 1);
     Backward(chunk, weight_VD, result.d_hidden_TD, weight_gradient_VD);
   });
   return result;
@@ -155,8 +156,9 @@ at::Tensor LogProbabilitiesBackward(const at::Tensor& hidden_TD, const at::Tenso
     const auto part = [&](const at::Tensor& x) { return x.index_select(0, chunk.rows_R); };
     RowStatistics found{part(statistics.logprob_T), part(statistics.logsumexp_T), {}};
     if (entropy) found.entropy_R = part(statistics.entropy_T);
-    DifferentiateRows(chunk.logits_RV, chunk.targets_R, found, part(d_logprob_T),
-                      entropy ? part(*d_entropy_T) : at::Tensor(), statistics.temperature);
+    DifferentiateRows(chunk.logits_RV, chunk.targets_R, found, part(d_logprob_T).to(at::kFloat),
+                      entropy ? part(*d_entropy_T).to(at::kFloat) : at::Tensor(),
+                      statistics.temperature);
     Backward(chunk, weight_VD, d_hidden, weight_gradient_VD);
   });
   return d_hidden;

@@ -1,11 +1,15 @@
 #include "runtime/kernels/logit_rows.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include "runtime/kernels/cpu/kernel_table.h"
 
 namespace tanren::kernels {
+namespace {
 
-RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
-                               double temperature, bool entropy) {
+RowStatistics ComposedStatistics(const at::Tensor& logits_RV, const at::Tensor& targets_R,
+                                 double temperature, bool entropy) {
   const at::Tensor scaled = logits_RV / temperature;
   RowStatistics statistics;
   statistics.logsumexp_R = scaled.logsumexp(1);
@@ -19,9 +23,9 @@ RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& ta
 }
 
 // With z = logits / temperature:  ∂ log p_t / ∂z_j = δ_tj − p_j,  ∂H / ∂z_j = −p_j (log p_j + H).
-void DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
-                       const RowStatistics& statistics, const at::Tensor& d_logprob_R,
-                       const at::Tensor& d_entropy_R, double temperature) {
+void ComposedDifferentiate(const at::Tensor& logits_RV, const at::Tensor& targets_R,
+                           const RowStatistics& statistics, const at::Tensor& d_logprob_R,
+                           const at::Tensor& d_entropy_R, double temperature) {
   const at::Tensor log_p = logits_RV / temperature - statistics.logsumexp_R.unsqueeze(1);
   at::Tensor by_p = d_logprob_R.unsqueeze(1);
   if (d_entropy_R.defined()) {
@@ -30,6 +34,53 @@ void DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
   at::Tensor derivative = log_p.exp().mul_(by_p).neg_();
   derivative.scatter_add_(1, targets_R.unsqueeze(1), d_logprob_R.to(at::kFloat).unsqueeze(1));
   logits_RV.copy_(derivative.div_(temperature));
+}
+
+float At(const at::Tensor& values_R, int64_t row) {
+  return values_R.defined() ? values_R.const_data_ptr<float>()[row] : 0;
+}
+
+}  // namespace
+
+RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
+                               double temperature, bool entropy) {
+  if (!logits_RV.is_cpu()) return ComposedStatistics(logits_RV, targets_R, temperature, entropy);
+  const int64_t rows = logits_RV.size(0), vocabulary = logits_RV.size(1);
+  const auto empty = [&] { return at::empty({rows}, logits_RV.options()); };
+  const RowStatistics statistics{empty(), empty(), entropy ? empty() : at::Tensor()};
+  at::parallel_for(0, rows, 1, [&](int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; ++i) {
+      LogitRow row{logits_RV.mutable_data_ptr<float>() + i * vocabulary, vocabulary,
+                   targets_R.const_data_ptr<int64_t>()[i], static_cast<float>(1 / temperature)};
+      Kernels().logit_statistics(&row, entropy);
+      statistics.logprob_R.mutable_data_ptr<float>()[i] = row.logprob;
+      statistics.logsumexp_R.mutable_data_ptr<float>()[i] = row.log_sum_exp;
+      if (entropy) statistics.entropy_R.mutable_data_ptr<float>()[i] = row.entropy;
+    }
+  });
+  return statistics;
+}
+
+void DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
+                       const RowStatistics& statistics, const at::Tensor& d_logprob_R,
+                       const at::Tensor& d_entropy_R, double temperature) {
+  if (!logits_RV.is_cpu()) {
+    ComposedDifferentiate(logits_RV, targets_R, statistics, d_logprob_R, d_entropy_R, temperature);
+    return;
+  }
+  const int64_t vocabulary = logits_RV.size(1);
+  at::parallel_for(0, logits_RV.size(0), 1, [&](int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; ++i) {
+      const LogitRow row{logits_RV.mutable_data_ptr<float>() + i * vocabulary,
+                         vocabulary,
+                         targets_R.const_data_ptr<int64_t>()[i],
+                         static_cast<float>(1 / temperature),
+                         At(statistics.logprob_R, i),
+                         At(statistics.logsumexp_R, i),
+                         At(statistics.entropy_R, i)};
+      Kernels().logit_derivative(row, At(d_logprob_R, i), At(d_entropy_R, i));
+    }
+  });
 }
 
 }  // namespace tanren::kernels

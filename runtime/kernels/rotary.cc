@@ -1,11 +1,67 @@
 #include "runtime/kernels/rotary.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
 
 #include "runtime/base/error.h"
 #include "runtime/kernels/composed.h"
+#include "runtime/kernels/cpu/kernel_table.h"
+#include "runtime/kernels/cpu/scratch.h"
 
 namespace tanren::kernels {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr int64_t kGrain = 1 << 14;  // elements a thread is worth its start for
+
+bool IsFloatOrBf16(const at::Tensor& x) {
+  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+}
+
+at::Tensor Rotated(const at::Tensor& x_THd, const at::Tensor& cos_Td, const at::Tensor& sin_Td,
+                   float direction) {
+  const at::Tensor x = x_THd.stride(2) == 1 ? x_THd : x_THd.contiguous();
+  const at::Tensor out = at::empty(x.sizes(), x.options());
+  RotaryTask task{};
+  task.x = x.const_data_ptr();
+  task.is_bf16 = x.scalar_type() == at::kBFloat16;
+  task.token_stride = x.stride(0);
+  task.head_stride = x.stride(1);
+  task.heads = x.size(1);
+  task.size = x.size(2);
+  task.cos = cos_Td.const_data_ptr();
+  task.sin = sin_Td.const_data_ptr();
+  task.table_is_bf16 = cos_Td.scalar_type() == at::kBFloat16;
+  task.direction = direction;
+  task.out = out.mutable_data_ptr();
+  const int64_t grain = std::max<int64_t>(1, kGrain / std::max<int64_t>(1, task.heads * task.size));
+  at::parallel_for(0, x.size(0), grain, [&](int64_t first, int64_t end) {
+    Kernels().rotate(task, first, end, ThreadScratch(2 * task.size));
+  });
+  return out;
+}
+
+class RotaryFunction : public torch::autograd::Function<RotaryFunction> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& cos,
+                            const at::Tensor& sin) {
+    context->save_for_backward({cos, sin});
+    return Rotated(x, cos, sin, 1);
+  }
+
+  // The transpose of a rotation turns back.
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    return {Rotated(gradients[0], saved[0], saved[1], -1), {}, {}};
+  }
+};
+
+}  // namespace
 
 RotaryTable MakeRotaryTable(std::span<const double> inverse_frequencies,
                             const at::Tensor& positions_T, at::ScalarType dtype) {
@@ -27,7 +83,11 @@ at::Tensor Rotary(const at::Tensor& x_THd, const RotaryTable& table) {
                    table.cos_Td.sizes() == table.sin_Td.sizes(),
                "rotary embedding of {} with a table of {}", c10::str(x_THd.sizes()),
                c10::str(table.cos_Td.sizes()));
-  return ComposedRotary(x_THd, table);
+  const at::Tensor &cos = table.cos_Td, &sin = table.sin_Td;
+  if (!IsFloatOrBf16(x_THd) || !IsFloatOrBf16(cos) || cos.scalar_type() != sin.scalar_type()) {
+    return ComposedRotary(x_THd, table);
+  }
+  return RotaryFunction::apply(x_THd, cos.contiguous(), sin.contiguous());
 }
 
 }  // namespace tanren::kernels

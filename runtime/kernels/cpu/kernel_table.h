@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "runtime/kernels/cpu/attention.h"
+#include "runtime/kernels/cpu/rows.h"
 
 namespace tanren::kernels {
 
@@ -50,6 +51,18 @@ struct KernelTable {
   void (*attention_backward)(const AttentionTask& task, float* scratch);
   int64_t (*attention_few_rows_scratch)(const AttentionTask& task);
   void (*attention_few_rows)(const AttentionTask& task, float* scratch);
+
+  // Rows, tokens or elements [first, end). `d_weight` [width] is added into; `scratch` has 2 · size
+  // floats.
+  void (*norm_forward)(const NormTask& task, int64_t first, int64_t end);
+  void (*norm_backward)(const NormTask& task, int64_t first, int64_t end, float* d_weight);
+  void (*gate_forward)(const GateTask& task, int64_t first, int64_t end);
+  void (*gate_backward)(const GateTask& task, int64_t first, int64_t end);
+  void (*rotate)(const RotaryTask& task, int64_t first, int64_t end, float* scratch);
+
+  // Fills in the row's statistics; replaces its logits by derivatives.
+  void (*logit_statistics)(LogitRow* row, bool entropy);
+  void (*logit_derivative)(const LogitRow& row, float d_logprob, float d_entropy);
 };
 
 // For this machine's CPU. The environment variable TANREN_CPU (baseline, avx2 or avx512) asks for

@@ -1,6 +1,7 @@
 // The table of the instruction set that this file is compiled for.
 #include "runtime/kernels/cpu/attention_loops.h"
 #include "runtime/kernels/cpu/multiply.h"
+#include "runtime/kernels/cpu/row_loops.h"
 #include "runtime/kernels/cpu/tile.h"
 
 #define TANREN_TEXT_INNER(x) #x
@@ -22,6 +23,13 @@ const KernelTable kTable = {
     .attention_backward = AttentionBackward,
     .attention_few_rows_scratch = AttentionFewRowsScratch,
     .attention_few_rows = AttentionFewRows,
+    .norm_forward = NormForward,
+    .norm_backward = NormBackward,
+    .gate_forward = GateForward,
+    .gate_backward = GateBackward,
+    .rotate = Rotate,
+    .logit_statistics = LogitStatistics,
+    .logit_derivative = LogitDerivative,
 };
 
 }  // namespace tanren::kernels::TANREN_ISA

@@ -96,7 +96,7 @@ TANREN_INLINE float Max(Vec x) {
   return lanes[0];
 }
 
-// e^x to about 1e-7 of itself; 0 below −87.3, infinite above 88.7, NaN for NaN. With n the integer
+// e^x to about 1e-7 of itself; 0 below −87.3, infinite above 88.37, NaN for NaN. With n the integer
 // nearest to x / ln 2: e^x = 2^n · e^(x − n ln 2), the latter by a polynomial (Cephes).
 TANREN_INLINE Vec Exp(Vec x) {
   constexpr float kMagic = 12582912.0f;  // 1.5 · 2^23: adding it rounds to an integer

@@ -1,0 +1,65 @@
+#include "runtime/kernels/cpu/row_loops.h"
+#include "runtime/kernels/cpu/vector.h"
+
+namespace tanren::kernels::TANREN_ISA {
+namespace {
+
+// Sums are kept for this many vectors and then added to those of the whole row: fewer roundings.
+constexpr int64_t kSumBlock = 64 * kLanes;
+
+TANREN_INLINE Vec LoadUpTo(const float* p, int64_t i, int64_t end, float otherwise) {
+  if (i + kLanes <= end) return Load(p + i);
+  float lanes[kLanes];
+  for (int j = 0; j < kLanes; ++j) lanes[j] = i + j < end ? p[i + j] : otherwise;
+  return Load(lanes);
+}
+
+}  // namespace
+
+void LogitStatistics(LogitRow* row, bool entropy) {
+  const int64_t count = row->vocabulary;
+  const float factor = row->inverse_temperature;
+  constexpr float kLowest = -__FLT_MAX__;
+  Vec largest = Splat(kLowest);
+  for (int64_t i = 0; i < count; i += kLanes) {
+    largest = Max(LoadUpTo(row->logits, i, count, kLowest), largest);
+  }
+  const float max = Max(largest) * factor;
+  Vec total = {}, weighted = {};
+  for (int64_t block = 0; block < count; block += kSumBlock) {
+    const int64_t end = count < block + kSumBlock ? count : block + kSumBlock;
+    Vec sum = {}, sum_of_products = {};
+    for (int64_t i = block; i < end; i += kLanes) {
+      const Vec shifted = LoadUpTo(row->logits, i, end, kLowest) * factor - max;
+      const Vec p = Exp(shifted);
+      sum += p;
+      // Where p is 0, so is the product, however small the logit.
+      if (entropy) sum_of_products += p * Max(shifted, Splat(-1000));
+    }
+    total += sum;
+    weighted += sum_of_products;
+  }
+  const float sum = Sum(total), log_sum = __builtin_logf(sum);
+  row->log_sum_exp = max + log_sum;
+  row->logprob = (row->logits[row->target] * factor - max) - log_sum;
+  if (entropy) row->entropy = log_sum - Sum(weighted) / sum;
+}
+
+void LogitDerivative(const LogitRow& row, float d_logprob, float d_entropy) {
+  const float factor = row.inverse_temperature;
+  const auto derivative = [&](Vec logits) {
+    const Vec log_p = logits * factor - row.log_sum_exp;
+    return -Exp(log_p) * (d_logprob + d_entropy * (log_p + row.entropy)) * factor;
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= row.vocabulary; i += kLanes) {
+    Store(row.logits + i, derivative(Load(row.logits + i)));
+  }
+  if (i < row.vocabulary) {
+    const int64_t rest = row.vocabulary - i;
+    StoreSome(row.logits + i, derivative(LoadSome(row.logits + i, rest)), rest);
+  }
+  row.logits[row.target] += d_logprob * factor;
+}
+
+}  // namespace tanren::kernels::TANREN_ISA
