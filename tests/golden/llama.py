@@ -3,11 +3,11 @@
 
 Made with transformers 5.23.0, torch 2.11.0, safetensors 0.8.0, gguf 0.19.0.
 
-usage: tests/golden/llama.py MODEL.gguf    (writes tests/golden/llama/)
+usage: tests/golden/llama.py [MODEL.gguf]    (writes tests/golden/llama/; without a model only the tiny ones)
 
 Each tiny model is a Hugging Face directory without tokenizer; reference.safetensors beside it holds:
-  tokens [T], offsets [N + 1]   documents one after another; each was run by itself, so that
-                                nothing leaks by construction
+  tokens [T], offsets [N + 1]   as fp32: documents one after another; each was run by itself, so
+                                that nothing leaks by construction
   logits [T, V]
   loss_sum                      sum over documents of -log p(token t + 1), t from 0
   grad.<parameter>              its derivative by each parameter
@@ -51,7 +51,7 @@ def reference(model, vocabulary, generator):
             loss_sum = loss_sum + torch.nn.functional.cross_entropy(out[:-1], document[1:], reduction="sum")
     loss_sum.backward()
     offsets = torch.tensor([0] + DOCUMENT_LENGTHS).cumsum(0)
-    result = {"tokens": torch.cat(tokens), "offsets": offsets, "logits": torch.cat(logits),
+    result = {"tokens": torch.cat(tokens).float(), "offsets": offsets.float(), "logits": torch.cat(logits),
               "loss_sum": loss_sum.detach().reshape(1)}
     for name, parameter in model.named_parameters():
         result["grad." + name] = parameter.grad.clone()
@@ -103,4 +103,5 @@ def smollm2(gguf):
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
     tiny_models()
-    smollm2(sys.argv[1])
+    if len(sys.argv) > 1:
+        smollm2(sys.argv[1])

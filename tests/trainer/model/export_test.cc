@@ -1,0 +1,88 @@
+#include "trainer/model/export.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "nlohmann/json.hpp"
+#include "runtime/base/error.h"
+
+namespace tanren::trainer {
+namespace {
+
+namespace fs = std::filesystem;
+
+// SmolLM2's tokenizer and template with a tiny model's weights.
+class Export : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::temp_directory_path() / fmt::format("tanren_export_{}", getpid());
+    fs::create_directories(folder_);
+    std::ofstream(folder_ / "tiny.json") << R"({
+      "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
+      "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+      "num_key_value_heads": 1, "vocab_size": 49152, "max_position_embeddings": 32,
+      "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true,
+      "hidden_act": "silu", "bos_token_id": 1, "eos_token_id": 2})";
+    ModelPaths paths;
+    paths.config = folder_ / "tiny.json";
+    paths.tokenizer = TANREN_TEST_MODEL;
+    model_ = ValueOrThrow(OpenPretrained(paths));
+    model_.read = [](const std::string& name, int64_t begin, int64_t end, std::span<float> values) {
+      for (int64_t i = begin; i < end; ++i) {
+        values[i - begin] =
+            static_cast<float>((i * 31 + static_cast<int64_t>(name.size())) % 97) / 64;
+      }
+    };
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  fs::path folder_;
+  PretrainedModel model_;
+};
+
+TEST_F(Export, OpensAgainWithTheSameWeightsTextAndEndTokens) {
+  ASSERT_TRUE(ExportModel(model_, formats::DType::kF32, folder_ / "out").ok());
+  ModelPaths paths;
+  paths.path = folder_ / "out";
+  const PretrainedModel again = ValueOrThrow(OpenPretrained(paths));
+  for (const parallel::ParameterSpec& spec : ParametersOf(model_.model)) {
+    std::vector<float> before(8), after(8);
+    model_.read(spec.name, 0, 8, before);
+    again.read(spec.name, 0, 8, after);
+    EXPECT_EQ(before, after) << spec.name;
+  }
+  EXPECT_EQ(again.end_tokens, model_.end_tokens);
+  EXPECT_EQ(again.text.chat_template_source, model_.text.chat_template_source);
+  const std::string text = "Sort 3, 1 and 2.<|im_end|>\n数字";
+  EXPECT_EQ(again.text.tokenizer->Encode(text, text::SpecialTokens::kParse),
+            model_.text.tokenizer->Encode(text, text::SpecialTokens::kParse));
+}
+
+TEST_F(Export, ConfigurationSaysTheTypeOfTheWeights) {
+  ASSERT_TRUE(ExportModel(model_, formats::DType::kBF16, folder_ / "out").ok());
+  std::ifstream file(folder_ / "out" / "config.json");
+  const nlohmann::json config = nlohmann::json::parse(file);
+  EXPECT_EQ(config.value("torch_dtype", config.value("dtype", "")), "bfloat16");
+}
+
+TEST_F(Export, AFailingReaderLeavesNothingBehind) {
+  model_.read = [](const std::string&, int64_t, int64_t, std::span<float>) {
+    throw Error(absl::DataLossError("a broken disk"));
+  };
+  const absl::Status status = ExportModel(model_, formats::DType::kF32, folder_ / "out");
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
+}
+
+TEST(OpenPretrained, SaysWhatIsMissing) {
+  ModelPaths paths;
+  paths.path = "tests/golden/llama/tied";
+  const absl::Status status = OpenPretrained(paths).status();
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("tokenizer"));
+}
+
+}  // namespace
+}  // namespace tanren::trainer
