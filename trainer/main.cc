@@ -33,6 +33,8 @@ int main(int argc, char** argv) {
   AddTrain(program, action);
   AddResume(program, action);
   AddEvaluate(program, action);
+  AddReport(program, action);
+  AddRecipe(program, action);
   AddData(program, action);
   AddChat(program, action);
   AddConvert(program, action);

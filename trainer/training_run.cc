@@ -21,10 +21,12 @@
 #include "trainer/loop/progress.h"
 #include "trainer/loop/recording.h"
 #include "trainer/loop/run_folder.h"
+#include "trainer/loop/sampling.h"
 #include "trainer/loop/training_loop.h"
 #include "trainer/model/export.h"
 #include "trainer/objective/next_token.h"
 #include "trainer/recipe_parts.h"
+#include "trainer/report/page.h"
 #include "trainer/threads.h"
 
 namespace tanren::trainer {
@@ -89,7 +91,7 @@ class TrainingRun {
               folder_.root().string(), folder_.root().string()));
         }
         fs::remove_all(folder_.checkpoints(), ignored);
-        for (const fs::path& file : {folder_.metrics(), folder_.events()}) {
+        for (const fs::path& file : {folder_.metrics(), folder_.events(), folder_.samples()}) {
           fs::remove(file, ignored);
         }
       }
@@ -166,11 +168,27 @@ class TrainingRun {
       const double context = static_cast<double>(recipe_.data().sequence_length()) / 2;
       callbacks.push_back(std::make_unique<Progress>(
           ProgressScale{data_->steps, FlopsPerToken(model_.config, model_.model, context), limit},
-          stdout));
+          stderr));
+    }
+    if (!recipe_.evaluation().samples().empty()) {
+      TANREN_ASSIGN_OR_RETURN(SamplingQuestions questions, SampleQuestions());
+      callbacks.push_back(std::make_unique<Sampling>(*engine_, ranks_, model_, std::move(questions),
+                                                     folder_.samples()));
     }
     callbacks.push_back(
         std::make_unique<Checkpointing>(Parts(), CheckpointingOptionsOf(), PublishListener()));
     return callbacks;
+  }
+
+  absl::StatusOr<SamplingQuestions> SampleQuestions() const {
+    SamplingQuestions asked;
+    TANREN_ASSIGN_OR_RETURN(asked.questions, ReadQuestions(recipe_.evaluation().samples(),
+                                                           /*limit=*/0, /*needs_answer=*/false));
+    TANREN_ASSIGN_OR_RETURN(asked.requests,
+                            RequestsFor(asked.questions, RequestOf(recipe_.generation()),
+                                        model_.text.chat_template.get(), *model_.text.tokenizer));
+    asked.batch_size = recipe_.generation().batch_size();
+    return asked;
   }
 
   CheckpointingOptions CheckpointingOptionsOf() const {
@@ -223,6 +241,7 @@ class TrainingRun {
     event.mutable_run_ended()->set_outcome(finished ? RunEnded::FINISHED : RunEnded::SAVED);
     event.mutable_run_ended()->set_step(last_step_);
     TANREN_RETURN_IF_ERROR(events_->Append(std::move(event)));
+    TANREN_RETURN_IF_ERROR(WriteReport());
     if (!finished) {
       LogInfo("stopped as asked and saved: tanren-worker resume {}", folder_.root().string());
     }
@@ -241,6 +260,13 @@ class TrainingRun {
                                                                   : formats::DType::kBF16;
     TANREN_RETURN_IF_ERROR(ExportModel(trained, dtype, folder_.model()));
     LogInfo("the model: {}", folder_.model().string());
+    return absl::OkStatus();
+  }
+
+  absl::Status WriteReport() const {
+    TANREN_ASSIGN_OR_RETURN(const RunRecord run, ReadRun(folder_.root()));
+    TANREN_RETURN_IF_ERROR(WriteFileAtomically(folder_.report(), ReportPage({&run, 1})));
+    LogInfo("curves and answers: {}", folder_.report().string());
     return absl::OkStatus();
   }
 

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
+#include <utility>
 
 #include "fmt/format.h"
 #include "spdlog/sinks/basic_file_sink.h"
@@ -10,11 +12,34 @@
 namespace tanren {
 namespace {
 
+class StandardError final : public spdlog::sinks::stderr_color_sink_mt {
+ public:
+  void log(const spdlog::details::log_msg& message) override {
+    const std::lock_guard lock(mutex_);
+    if (!status_line_.empty()) fmt::print(stderr, "\r\033[K");
+    spdlog::sinks::stderr_color_sink_mt::log(message);
+    if (!status_line_.empty()) fmt::print(stderr, "{}", status_line_);
+  }
+
+  void set_status_line(std::string line) {
+    const std::lock_guard lock(mutex_);
+    status_line_ = std::move(line);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string status_line_;
+};
+
+const std::shared_ptr<StandardError>& StandardErrorSink() {
+  static const auto sink = std::make_shared<StandardError>();
+  return sink;
+}
+
 // The default logger with sinks of ours, made at first use.
 spdlog::logger& Logger() {
   static const std::shared_ptr<spdlog::logger> logger = [] {
-    auto made = std::make_shared<spdlog::logger>(
-        "tanren", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    auto made = std::make_shared<spdlog::logger>("tanren", StandardErrorSink());
     made->set_pattern("%H:%M:%S %^%L%$ %v");
     made->flush_on(spdlog::level::warn);
     spdlog::set_default_logger(made);
@@ -26,6 +51,8 @@ spdlog::logger& Logger() {
 const bool kLoggerIsReady = (Logger(), true);
 
 }  // namespace
+
+void SetStatusLine(std::string line) { StandardErrorSink()->set_status_line(std::move(line)); }
 
 void SetLogRank(int rank, int world_size) {
   if (world_size <= 1) return;

@@ -20,6 +20,10 @@ void SetLogRank(int rank, int world_size);
 // Appends every line to `path` as well, flushed at each warning and at least each second.
 absl::Status AddLogFile(const std::filesystem::path& path);
 
+// What the terminal's last line shows now, without an end, because it will be rewritten: log lines
+// are put above it. Empty: there is no such line.
+void SetStatusLine(std::string line);
+
 template <typename... Args>
 void LogInfo(spdlog::format_string_t<Args...> format, Args&&... args) {
   spdlog::info(format, std::forward<Args>(args)...);

@@ -35,6 +35,10 @@ bool SameCall(const RecordedCall& a, const RecordedCall& b) {
          std::tie(b.group, b.sequence, b.collective, b.unit);
 }
 
+bool IsOfAPair(const RecordedCall& call) {
+  return call.collective == "send" || call.collective == "receive";
+}
+
 std::string Name(const RecordedCall& call) {
   std::string text = fmt::format("{} #{} of '{}'", call.collective, call.sequence, call.unit);
   if (call.group != "world") text += fmt::format(" in group '{}'", call.group);
@@ -128,9 +132,8 @@ std::optional<std::string> Disagreement(std::span<const FlightRecord> ranks) {
       if (other.rank <= one.rank || !Waits(one) || !Waits(other)) continue;
       const RecordedCall& a = *LastCall(one);
       const RecordedCall& b = *LastCall(other);
-      const bool same_turn = a.group == b.group && a.sequence == b.sequence &&
-                             a.collective != "send" && a.collective != "receive" &&
-                             b.collective != "send" && b.collective != "receive";
+      const bool same_turn =
+          a.group == b.group && a.sequence == b.sequence && !IsOfAPair(a) && !IsOfAPair(b);
       if (!same_turn || (SameCall(a, b) && a.bytes == b.bytes && a.dtype == b.dtype)) continue;
       return fmt::format(
           "ranks disagree: rank {} waits in {} ({} bytes of {}), rank {} in {} ({} "
@@ -145,17 +148,29 @@ std::optional<std::string> Disagreement(std::span<const FlightRecord> ranks) {
 bool IsBehind(const FlightRecord& rank, const RecordedCall& call) {
   int64_t reached = call.group == "world" ? 0 : -1;
   for (const RecordedCall& own : rank.calls) {
-    if (own.group == call.group && own.collective != "send" && own.collective != "receive") {
+    if (own.group == call.group && !IsOfAPair(own)) {
       reached = std::max(reached, own.sequence);
     }
   }
   return reached >= 0 && reached < call.sequence;
 }
 
+// The rank that waits for the longest time was there first: who is behind it holds it up. But where
+// others have left its call and wait in a later one of the group, it is itself what holds them up.
+const FlightRecord* FirstToWait(std::span<const FlightRecord> ranks) {
+  const auto start = [](const FlightRecord& rank) { return LastCall(rank)->start_ns; };
+  const FlightRecord* first = Earliest(ranks, Waits, start);
+  if (first == nullptr || IsOfAPair(*LastCall(*first))) return first;
+  const auto waits_behind_it = [call = *LastCall(*first)](const FlightRecord& rank) {
+    if (!Waits(rank) || IsOfAPair(*LastCall(rank))) return false;
+    return LastCall(rank)->group == call.group && LastCall(rank)->sequence > call.sequence;
+  };
+  const FlightRecord* later = Earliest(ranks, waits_behind_it, start);
+  return later != nullptr ? later : first;
+}
+
 std::string Hang(std::span<const FlightRecord> ranks) {
-  // The rank that waits for the longest time was there first: who is behind it holds it up.
-  const FlightRecord* waiting =
-      Earliest(ranks, Waits, [](const FlightRecord& rank) { return LastCall(rank)->start_ns; });
+  const FlightRecord* waiting = FirstToWait(ranks);
   if (waiting == nullptr) {
     return fmt::format("no rank waits in a collective{}", Others(ranks, {}, nullptr));
   }

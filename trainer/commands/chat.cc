@@ -9,6 +9,7 @@
 
 #include "fmt/format.h"
 #include "runtime/base/error.h"
+#include "runtime/base/terminal.h"
 #include "trainer/commands/commands.h"
 #include "trainer/commands/generation_arguments.h"
 #include "trainer/commands/model_arguments.h"
@@ -58,7 +59,7 @@ class Conversation {
     const auto start = std::chrono::steady_clock::now();
     const Generation answer = generator_
                                   .Generate({&request, 1}, {[](size_t, std::string_view piece) {
-                                                              fmt::print("{}", piece);
+                                                              fmt::print("{}", ForTerminal(piece));
                                                               std::fflush(stdout);
                                                             },
                                                             nullptr})

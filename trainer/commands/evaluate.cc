@@ -1,5 +1,6 @@
-// evaluate: held-out loss and perplexity, exact match on generated answers, both with confidence
-// intervals, and sample answers, as a table and as JSON.
+// evaluate: held-out loss and perplexity, and exact match on generated answers, both with
+// confidence intervals, as lines and as JSON.
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -13,10 +14,11 @@
 #include "runtime/config/recipe_file.h"
 #include "trainer/commands/commands.h"
 #include "trainer/commands/model_arguments.h"
-#include "trainer/commands/questions.h"
 #include "trainer/data/training_data.h"
 #include "trainer/loop/confidence.h"
+#include "trainer/loop/progress.h"
 #include "trainer/recipe_parts.h"
+#include "trainer/rollout/questions.h"
 #include "trainer/rollout/scoring.h"
 
 namespace tanren::trainer {
@@ -64,6 +66,30 @@ absl::StatusOr<Json> HeldOut(const Recipe& recipe, const LoadedModel& model) {
               {"documents", losses.size()}};
 }
 
+// Says on standard error how far it is, every few seconds.
+std::vector<Generation> GenerateWithProgress(const Generator& generator,
+                                             const std::vector<GenerationRequest>& requests) {
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  auto said = start;
+  size_t done = 0;
+  int64_t tokens = 0;
+  Generator::Listener listener;
+  listener.finished = [&](size_t, const Generation& generation) {
+    ++done;
+    tokens += static_cast<int64_t>(generation.ids.size());
+    const auto now = Clock::now();
+    if (done < requests.size() && now - said < std::chrono::seconds(5)) return;
+    said = now;
+    const double seconds = std::chrono::duration<double>(now - start).count();
+    const double left =
+        seconds / static_cast<double>(done) * static_cast<double>(requests.size() - done);
+    fmt::print(stderr, "  {} of {} answers  {:.0f} tok/s  {} left\n", done, requests.size(),
+               static_cast<double>(tokens) / seconds, FormatDuration(left));
+  };
+  return generator.Generate(requests, listener);
+}
+
 // Exact match on the recipe's questions; null where it names none.
 absl::StatusOr<Json> ExactMatch(const Recipe& recipe, const LoadedModel& model) {
   const EvaluationRecipe& evaluation = recipe.evaluation();
@@ -76,8 +102,11 @@ absl::StatusOr<Json> ExactMatch(const Recipe& recipe, const LoadedModel& model) 
         fmt::format("{}: there are no questions", evaluation.questions()));
   }
   TANREN_ASSIGN_OR_RETURN(
-      const std::vector<Generation> generations,
-      Ask(questions, model, RequestOf(recipe.generation()), recipe.generation().batch_size()));
+      const std::vector<GenerationRequest> requests,
+      RequestsFor(questions, RequestOf(recipe.generation()), model.source.text.chat_template.get(),
+                  *model.source.text.tokenizer));
+  const std::vector<Generation> generations =
+      GenerateWithProgress(model.MakeGenerator(recipe.generation().batch_size()), requests);
   int64_t right = 0;
   Json answers = Json::array();
   for (size_t i = 0; i < questions.size(); ++i) {
@@ -101,37 +130,16 @@ absl::StatusOr<Json> ExactMatch(const Recipe& recipe, const LoadedModel& model) 
               {"answers", std::move(answers)}};
 }
 
-// Answers that are only shown; null where the recipe names no samples.
-absl::StatusOr<Json> Samples(const Recipe& recipe, const LoadedModel& model) {
-  if (recipe.evaluation().samples().empty()) return Json(nullptr);
-  TANREN_ASSIGN_OR_RETURN(
-      const std::vector<Question> questions,
-      ReadQuestions(recipe.evaluation().samples(), /*limit=*/0, /*needs_answer=*/false));
-  GenerationRequest defaults = RequestOf(recipe.generation());
-  TANREN_ASSIGN_OR_RETURN(const std::vector<Generation> generations,
-                          Ask(questions, model, defaults, recipe.generation().batch_size()));
-  Json samples = Json::array();
-  for (size_t i = 0; i < questions.size(); ++i) {
-    const std::string question = QuestionText(questions[i].request);
-    fmt::print("  Q: {}\n  A: {}\n", question, generations[i].text);
-    samples.push_back({{"question", question}, {"text", generations[i].text}});
-    if (!questions[i].answer.empty()) samples.back()["answer"] = questions[i].answer;
-  }
-  return samples;
-}
-
 absl::StatusOr<int> Evaluate(const Arguments& arguments) {
   TANREN_ASSIGN_OR_RETURN(const Recipe recipe, LoadRecipe(arguments.recipe, arguments.overrides));
   TANREN_ASSIGN_OR_RETURN(const LoadedModel model, LoadModel(arguments.model));
   Json result = {{"model", arguments.model.model}};
   TANREN_ASSIGN_OR_RETURN(result["held_out"], HeldOut(recipe, model));
   TANREN_ASSIGN_OR_RETURN(result["exact_match"], ExactMatch(recipe, model));
-  TANREN_ASSIGN_OR_RETURN(result["samples"], Samples(recipe, model));
-  if (result["held_out"].is_null() && result["exact_match"].is_null() &&
-      result["samples"].is_null()) {
+  if (result["held_out"].is_null() && result["exact_match"].is_null()) {
     return absl::InvalidArgumentError(
-        fmt::format("{}: there is nothing to evaluate: data.validation, data.validation_fraction, "
-                    "evaluation.questions and evaluation.samples are all empty",
+        fmt::format("{}: there is nothing to evaluate: data.validation, data.validation_fraction "
+                    "and evaluation.questions are all empty",
                     arguments.recipe));
   }
   if (arguments.output.empty()) return 0;

@@ -8,6 +8,7 @@
 
 #include "fmt/format.h"
 #include "runtime/base/error.h"
+#include "runtime/base/terminal.h"
 #include "trainer/data/document_stream.h"
 #include "trainer/data/step.h"
 #include "trainer/data/training_data.h"
@@ -22,24 +23,6 @@ struct Marks {
 
 Marks TargetMarks(bool color) { return color ? Marks{"\x1b[32m", "\x1b[0m"} : Marks{"⟦", "⟧"}; }
 
-// Data can hold bytes that a terminal takes as commands.
-std::string Harmless(std::string_view text) {
-  std::string result;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const bool second_controls =  // U+0080 to U+009F, in two bytes
-        byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (second_controls) {
-      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[++i]));
-    } else if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F) {
-      result += fmt::format("\\x{:02x}", byte);
-    } else {
-      result += text[i];
-    }
-  }
-  return result;
-}
-
 // Neighbours that are alike are decoded together: a character may take several tokens.
 std::string Marked(const Document& document, const text::Tokenizer& tokenizer, const Marks& marks) {
   const auto trained = [&](size_t i) { return i > 0 && document.weights[i] > 0; };
@@ -47,8 +30,8 @@ std::string Marked(const Document& document, const text::Tokenizer& tokenizer, c
   for (size_t begin = 0, end; begin < document.tokens.size(); begin = end) {
     end = begin + 1;
     while (end < document.tokens.size() && trained(end) == trained(begin)) ++end;
-    const std::string text =
-        Harmless(tokenizer.Decode(std::span(document.tokens).subspan(begin, end - begin), false));
+    const std::string text = ForTerminal(
+        tokenizer.Decode(std::span(document.tokens).subspan(begin, end - begin), false));
     result += trained(begin) ? fmt::format("{}{}{}", marks.begin, text, marks.end) : text;
   }
   return result;
@@ -90,7 +73,7 @@ std::string Totals(const Corpus& corpus, const StepTotals& steps, const StepShap
       counts.dropped_too_long, counts.dropped_no_target, counts.bad_rows, HeldOut(corpus),
       steps.steps, shape.batch_rows, shape.sequence_length,
       Percent(static_cast<double>(steps.tokens), room));
-  for (const std::string& row : counts.first_bad_rows) text += "  " + Harmless(row) + "\n";
+  for (const std::string& row : counts.first_bad_rows) text += "  " + ForTerminal(row) + "\n";
   const auto more = counts.bad_rows - static_cast<int64_t>(counts.first_bad_rows.size());
   if (more > 0) text += fmt::format("  and {} more\n", more);
   return text;

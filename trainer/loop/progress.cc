@@ -1,10 +1,10 @@
 #include "trainer/loop/progress.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "fmt/format.h"
+#include "runtime/base/log.h"
+#include "runtime/base/terminal.h"
 #include "trainer/loop/machine_limit.h"
 
 namespace tanren::trainer {
@@ -33,14 +33,14 @@ std::string ProgressLine(const StepReport& report, const ProgressScale& scale,
   line += fmt::format("  {:.1f} GB/rank  {} left", static_cast<double>(memory_bytes) / 1e9,
                       FormatDuration(seconds_left));
   if (const auto found = report.metrics.find("validation_loss"); found != report.metrics.end()) {
-    line += fmt::format("  validation {:.4f}", found->second);
+    line += fmt::format("  held-out {:.4f}", found->second);
   }
   if (report.skipped) line += "  skipped: gradients not finite";
   return line;
 }
 
 Progress::Progress(ProgressScale scale, std::FILE* stream)
-    : scale_(scale), stream_(stream), terminal_(isatty(fileno(stream)) != 0) {}
+    : scale_(scale), stream_(stream), terminal_(SeenOnTerminal(fileno(stream))) {}
 
 void Progress::RunStarted(StartReport& report) {
   first_step_ = report.steps_done;
@@ -71,6 +71,7 @@ void Progress::StepFinished(StepReport& report) {
   const std::string line = ProgressLine(report, scale_, smoothed_rate_, memory, left);
   if (terminal_) {
     fmt::print(stream_, "\r\033[K{}{}", line, notable ? "\n" : "");
+    SetStatusLine(notable ? "" : line);
   } else {
     fmt::print(stream_, "{}\n", line);
   }

@@ -25,8 +25,8 @@ std::string ProgressLine(const StepReport& report, const ProgressScale& scale,
 // "45 s", "3 min 05 s", "2 h 10 min".
 std::string FormatDuration(double seconds);
 
-// Writes to a stream, on one rank. On a terminal the line is rewritten in place; elsewhere one line
-// is written every few seconds, and at the end.
+// Writes to standard output or standard error, on one rank. Where a person watches, the line is
+// rewritten in place; elsewhere one is written every few seconds, and at the end.
 class Progress final : public Callback {
  public:
   Progress(ProgressScale scale, std::FILE* stream);

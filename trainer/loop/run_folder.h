@@ -7,12 +7,16 @@
 //   model/           the tuned model as a Hugging Face directory
 //   logs/rank-N.log  everything that rank N said
 //   flight/          flight records of the ranks
+//   samples.json     the sample questions' answers before and after
 //   report.html      curves and answers
+//   evaluation_before.json, evaluation_after.json
+//                    scores, where `evaluate --output` was told to write them here
 #ifndef TANREN_TRAINER_LOOP_RUN_FOLDER_H_
 #define TANREN_TRAINER_LOOP_RUN_FOLDER_H_
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "fmt/format.h"
 
@@ -30,6 +34,11 @@ class RunFolder {
   std::filesystem::path model() const { return root_ / "model"; }
   std::filesystem::path flight() const { return root_ / "flight"; }
   std::filesystem::path samples() const { return root_ / "samples.json"; }
+  std::filesystem::path report() const { return root_ / "report.html"; }
+  // `when`: "before" or "after".
+  std::filesystem::path evaluation(std::string_view when) const {
+    return root_ / fmt::format("evaluation_{}.json", when);
+  }
   std::filesystem::path log(int rank) const {
     return root_ / "logs" / fmt::format("rank-{}.log", rank);
   }

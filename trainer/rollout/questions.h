@@ -1,6 +1,6 @@
 // Questions with an exact answer, and questions that are only shown.
-#ifndef TANREN_TRAINER_COMMANDS_QUESTIONS_H_
-#define TANREN_TRAINER_COMMANDS_QUESTIONS_H_
+#ifndef TANREN_TRAINER_ROLLOUT_QUESTIONS_H_
+#define TANREN_TRAINER_ROLLOUT_QUESTIONS_H_
 
 #include <cstdint>
 #include <filesystem>
@@ -10,7 +10,8 @@
 
 #include "absl/status/statusor.h"
 #include "nlohmann/json.hpp"
-#include "trainer/commands/model_arguments.h"
+#include "runtime/text/chat_template.h"
+#include "runtime/text/tokenizer.h"
 #include "trainer/rollout/generator.h"
 
 namespace tanren::trainer {
@@ -33,11 +34,12 @@ std::string AnswerIn(std::string_view text, std::string_view marker);
 // The last user message, or the prompt: for people.
 std::string QuestionText(const nlohmann::ordered_json& request);
 
-// Generates an answer to each question; progress goes to standard error.
-absl::StatusOr<std::vector<Generation>> Ask(const std::vector<Question>& questions,
-                                            const LoadedModel& model,
-                                            const GenerationRequest& defaults, int batch_size);
+// The questions as requests of `defaults`. Errors name the question by its number, from 1.
+absl::StatusOr<std::vector<GenerationRequest>> RequestsFor(const std::vector<Question>& questions,
+                                                           const GenerationRequest& defaults,
+                                                           const text::ChatTemplate* chat_template,
+                                                           const text::Tokenizer& tokenizer);
 
 }  // namespace tanren::trainer
 
-#endif  // TANREN_TRAINER_COMMANDS_QUESTIONS_H_
+#endif  // TANREN_TRAINER_ROLLOUT_QUESTIONS_H_

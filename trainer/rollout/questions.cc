@@ -1,4 +1,4 @@
-#include "trainer/commands/questions.h"
+#include "trainer/rollout/questions.h"
 
 #include <fstream>
 
@@ -75,32 +75,21 @@ std::string QuestionText(const Json& request) {
   return messages->back().value("content", "");
 }
 
-absl::StatusOr<std::vector<Generation>> Ask(const std::vector<Question>& questions,
-                                            const LoadedModel& model,
-                                            const GenerationRequest& defaults, int batch_size) {
+absl::StatusOr<std::vector<GenerationRequest>> RequestsFor(const std::vector<Question>& questions,
+                                                           const GenerationRequest& defaults,
+                                                           const text::ChatTemplate* chat_template,
+                                                           const text::Tokenizer& tokenizer) {
   std::vector<GenerationRequest> requests;
   for (size_t i = 0; i < questions.size(); ++i) {
     GenerationRequest request = defaults;
-    absl::StatusOr<std::vector<int32_t>> prompt = PromptOf(
-        questions[i].request, model.source.text.chat_template.get(), *model.source.text.tokenizer);
+    absl::StatusOr<std::vector<int32_t>> prompt =
+        PromptOf(questions[i].request, chat_template, tokenizer);
     if (!prompt.ok()) return Annotate(prompt.status(), fmt::format("question {}", i + 1));
     request.prompt = *std::move(prompt);
     request.sequence = static_cast<uint32_t>(i);
     requests.push_back(std::move(request));
   }
-  size_t done = 0;
-  Generator::Listener listener;
-  listener.finished = [&](size_t, const Generation&) {
-    ++done;
-    if (done % 20 == 0 || done == requests.size()) {
-      fmt::print(stderr, "  {} of {} answers\n", done, requests.size());
-    }
-  };
-  try {
-    return model.MakeGenerator(batch_size).Generate(requests, listener);
-  } catch (...) {
-    return StatusOfCurrentException();
-  }
+  return requests;
 }
 
 }  // namespace tanren::trainer
