@@ -1,10 +1,11 @@
 #include "trainer/loop/machine_limit.h"
 
 #include <ATen/ATen.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
+#include <string>
 
 namespace tanren::trainer {
 
@@ -29,9 +30,13 @@ double MeasureProductRate(at::ScalarType dtype, at::Device device) {
 }
 
 uint64_t PeakMemoryBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+  // Not getrusage's ru_maxrss: that counts the program that started this one too.
+  std::ifstream status("/proc/self/status");
+  uint64_t kilobytes = 0;
+  for (std::string word; status >> word;) {
+    if (word == "VmHWM:" && status >> kilobytes) break;
+  }
+  return kilobytes * 1024;
 }
 
 }  // namespace tanren::trainer

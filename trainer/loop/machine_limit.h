@@ -12,7 +12,7 @@ namespace tanren::trainer {
 // its GPU), measured: the best of several products of 1024 × 1024 × 1024, about 0.2 s in all.
 double MeasureProductRate(at::ScalarType dtype, at::Device device);
 
-// The most memory this process has had resident, in bytes (VmHWM).
+// The most memory this process has had resident since its program started, in bytes (VmHWM).
 uint64_t PeakMemoryBytes();
 
 }  // namespace tanren::trainer
