@@ -1,6 +1,7 @@
 #include "trainer/loop/checkpointing.h"
 
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include "parallel/checkpoint/checkpoint_folder.h"
@@ -25,7 +26,8 @@ void Checkpointing::StepFinished(StepReport& report) {
   const auto start = std::chrono::steady_clock::now();
   parallel::CheckpointMeta meta;
   meta.step = report.step;
-  if (const auto found = report.metrics.find("validation_loss"); found != report.metrics.end()) {
+  if (const auto found = report.metrics.find("validation_loss");
+      found != report.metrics.end() && std::isfinite(found->second)) {
     meta.metric = found->second;
   }
   meta.extra = {{kCursor, report.cursor}, {kRecipeDigest, options_.recipe_digest}};

@@ -27,7 +27,8 @@ using CheckpointListener =
 class Checkpointing final : public Callback {
  public:
   Checkpointing(TrainingParts parts, CheckpointingOptions options, CheckpointListener published);
-  // The metric "validation_loss" of this or an earlier callback is what keep-best goes by.
+  // The metric "validation_loss", where an earlier callback added it to the step and it is finite,
+  // is what keep-best goes by.
   void StepFinished(StepReport& report) override;
 
  private:
