@@ -95,6 +95,15 @@ TEST(Explain, ARankNeverEnteredTheCollective) {
             "all-gather #16 of 'model.layers.3' (step 7); ranks 0, 1 waited in the same call");
 }
 
+TEST(Explain, ARankThatStaysInACallWhichOthersHaveLeftHoldsThemUp) {
+  const FlightRecord stopped = Rank(1, {Call(16)});
+  EXPECT_EQ(
+      Explain(std::vector<FlightRecord>{Rank(0, {Call(16, CallState::kDone), Call(17)}), stopped,
+                                        Rank(2, {Call(16, CallState::kDone), Call(17)})}),
+      "rank 1 never entered all-gather #17 of 'model.layers.3' (step 7); rank 1 is in "
+      "all-gather #16 of 'model.layers.3' (step 7); ranks 0, 2 waited in the same call");
+}
+
 TEST(Explain, ARankOutsideTheGroupIsNotBehind) {
   RecordedCall in_shard = Call(4);
   in_shard.group = "world/shard.0";
