@@ -9,6 +9,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/formats/model_files.h"
+#include "runtime/formats/model_files_text.h"
 
 namespace tanren::trainer {
 namespace {
@@ -42,24 +43,52 @@ absl::Status SetTemplate(std::string source, const fs::path& where, ModelText& i
   return absl::OkStatus();
 }
 
+// Of a Hugging Face directory; its chat template is left to the caller.
+absl::StatusOr<ModelText> TextOfJson(const fs::path& directory, const std::string& tokenizer_json,
+                                     const std::optional<std::string>& tokenizer_config_json) {
+  TANREN_ASSIGN_OR_RETURN(
+      std::unique_ptr<text::Tokenizer> tokenizer,
+      text::Tokenizer::FromJson(tokenizer_json, (directory / "tokenizer.json").string()));
+  if (tokenizer_config_json) {
+    TANREN_RETURN_IF_ERROR(text::ApplyTokenizerConfig(
+        *tokenizer_config_json, (directory / "tokenizer_config.json").string(), tokenizer.get()));
+  }
+  ModelText result;
+  result.tokenizer = std::move(tokenizer);
+  result.tokenizer_source = tokenizer_json;
+  return result;
+}
+
 absl::StatusOr<ModelText> TextOf(const formats::ModelFiles& files) {
   ModelText result;
   if (files.gguf_tokenizer()) {
     TANREN_ASSIGN_OR_RETURN(result.tokenizer, FromGguf(*files.gguf_tokenizer(), files.path()));
   } else if (files.tokenizer_json()) {
-    const std::string where = (files.path() / "tokenizer.json").string();
-    TANREN_ASSIGN_OR_RETURN(std::unique_ptr<text::Tokenizer> tokenizer,
-                            text::Tokenizer::FromJson(*files.tokenizer_json(), where));
-    if (files.tokenizer_config_json()) {
-      TANREN_RETURN_IF_ERROR(text::ApplyTokenizerConfig(
-          *files.tokenizer_config_json(), (files.path() / "tokenizer_config.json").string(),
-          tokenizer.get()));
-    }
-    result.tokenizer = std::move(tokenizer);
-    result.tokenizer_source = *files.tokenizer_json();
+    TANREN_ASSIGN_OR_RETURN(
+        result, TextOfJson(files.path(), *files.tokenizer_json(), files.tokenizer_config_json()));
   }
   if (files.chat_template()) {
     TANREN_RETURN_IF_ERROR(SetTemplate(*files.chat_template(), files.path(), result));
+  }
+  return result;
+}
+
+// Whoever pre-trains has a tokenizer, and weights only afterwards: the directory needs none.
+absl::StatusOr<ModelText> TextOfDirectory(const fs::path& directory) {
+  TANREN_ASSIGN_OR_RETURN(const std::string tokenizer,
+                          formats::ReadRequiredText(directory, "tokenizer.json"));
+  TANREN_ASSIGN_OR_RETURN(const std::optional<std::string> config,
+                          formats::ReadOptionalText(directory, "tokenizer_config.json"));
+  TANREN_ASSIGN_OR_RETURN(std::optional<std::string> chat_template,
+                          formats::ReadOptionalText(directory, "chat_template.jinja"));
+  if (!chat_template && config) {
+    TANREN_ASSIGN_OR_RETURN(
+        chat_template,
+        formats::ChatTemplateOf(*config, (directory / "tokenizer_config.json").string()));
+  }
+  TANREN_ASSIGN_OR_RETURN(ModelText result, TextOfJson(directory, tokenizer, config));
+  if (chat_template) {
+    TANREN_RETURN_IF_ERROR(SetTemplate(*std::move(chat_template), directory, result));
   }
   return result;
 }
@@ -119,6 +148,8 @@ absl::StatusOr<ModelText> OpenModelText(const fs::path& path) {
     result.tokenizer_source = std::move(source);
     return result;
   }
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return TextOfDirectory(path);
   TANREN_ASSIGN_OR_RETURN(const formats::ModelFiles files, formats::ModelFiles::Open(path));
   return TextOf(files);
 }

@@ -46,7 +46,8 @@ struct ModelPaths {
 // Checks that tokenizer and model fit: no id beyond the vocabulary.
 absl::StatusOr<PretrainedModel> OpenPretrained(const ModelPaths& paths);
 
-// Only tokenizer and template of `path`, which may also be a tokenizer.json.
+// Only tokenizer and template of `path`, which may also be a tokenizer.json, or a directory without
+// weights.
 absl::StatusOr<ModelText> OpenModelText(const std::filesystem::path& path);
 
 }  // namespace tanren::trainer
