@@ -45,13 +45,14 @@ class TrainingRun {
         folder_(options.run) {}
 
   absl::StatusOr<int> ToEnd() {
-    TANREN_RETURN_IF_ERROR(PrepareFolder());
+    TANREN_RETURN_IF_ERROR(StartLog());
     TANREN_RETURN_IF_ERROR(OpenModelAndData());
     MakeEngine();
     int64_t steps_done = 0;
     if (options_.resume) {
       TANREN_ASSIGN_OR_RETURN(steps_done, RestoreLatest());
     }
+    TANREN_RETURN_IF_ERROR(TakeFolder());
     TANREN_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<Callback>> callbacks, MakeCallbacks());
     TrainingLoop loop(
         Parts(),
@@ -79,33 +80,26 @@ class TrainingRun {
             *data_->source, objective_};
   }
 
-  // What an earlier run left is kept unless the caller said otherwise.
-  absl::Status PrepareFolder() {
-    if (is_first()) {
-      std::error_code ignored;
-      if (!options_.resume && fs::exists(folder_.recipe(), ignored)) {
-        if (!options_.overwrite) {
-          return absl::AlreadyExistsError(fmt::format(
-              "{} holds a run already. Go on with it: tanren-worker resume {}; or start "
-              "over: --overwrite; or choose another folder: --run",
-              folder_.root().string(), folder_.root().string()));
-        }
-        fs::remove_all(folder_.checkpoints(), ignored);
-        for (const fs::path& file : {folder_.metrics(), folder_.events(), folder_.samples()}) {
-          fs::remove(file, ignored);
-        }
-      }
-      TANREN_RETURN_IF_ERROR(MakeDirectories(folder_.root()));
-      TANREN_RETURN_IF_ERROR(WriteFileAtomically(folder_.recipe(), WriteRecipe(recipe_)));
-    }
-    ranks_.Barrier("run folder");
+  absl::Status StartLog() {
     SetLogRank(ranks_.rank(), ranks_.size());
     TANREN_RETURN_IF_ERROR(MakeDirectories(folder_.log(ranks_.rank()).parent_path()));
-    TANREN_RETURN_IF_ERROR(AddLogFile(folder_.log(ranks_.rank())));
-    if (is_first()) {
-      TANREN_ASSIGN_OR_RETURN(events_, EventLog::Open(folder_.root()));
+    return AddLogFile(folder_.log(ranks_.rank()));
+  }
+
+  // Where the run starts over, what an earlier one left goes only now: every rank has found the
+  // model and the data to be right.
+  absl::Status TakeFolder() {
+    ranks_.Barrier("run folder");
+    if (!is_first()) return absl::OkStatus();
+    TANREN_ASSIGN_OR_RETURN(events_, EventLog::Open(folder_.root()));
+    if (!options_.resume) {
+      TANREN_RETURN_IF_ERROR(events_->Clear());
+      std::error_code ignored;
+      for (const fs::path& left : {folder_.checkpoints(), folder_.metrics(), folder_.samples()}) {
+        fs::remove_all(left, ignored);
+      }
     }
-    return absl::OkStatus();
+    return WriteFileAtomically(folder_.recipe(), WriteRecipe(recipe_));
   }
 
   absl::Status OpenModelAndData() {

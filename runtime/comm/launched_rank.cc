@@ -76,6 +76,17 @@ absl::StatusOr<LaunchedRank> FromSlurm(const Environment& environment) {
   return launched;
 }
 
+// The rank in the first of the variables that holds one; 0 if none does.
+int FirstNumber(const Environment& environment, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (!Has(environment, name)) continue;
+    if (const absl::StatusOr<int> rank = Number(environment, name, 0, kMostRanks); rank.ok()) {
+      return *rank;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 absl::StatusOr<std::optional<LaunchedRank>> RankFromEnvironment(const Environment& environment) {
@@ -91,15 +102,14 @@ absl::StatusOr<std::optional<LaunchedRank>> RankFromEnvironment(const Environmen
   return std::nullopt;
 }
 
+int GlobalRank(const Environment& environment) {
+  return FirstNumber(environment,
+                     {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID", "RANK"});
+}
+
 int LocalRank(const Environment& environment) {
-  for (const char* name :
-       {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID", "LOCAL_RANK"}) {
-    if (!Has(environment, name)) continue;
-    if (const absl::StatusOr<int> rank = Number(environment, name, 0, kMostRanks); rank.ok()) {
-      return *rank;
-    }
-  }
-  return 0;
+  return FirstNumber(environment, {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID",
+                                   "LOCAL_RANK"});
 }
 
 absl::StatusOr<std::string> FirstSlurmHost(std::string_view list) {

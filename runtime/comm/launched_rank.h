@@ -30,6 +30,10 @@ using Environment = std::function<const char*(const char* name)>;
 // kInvalidArgument, naming the variable, if one is missing or makes no sense.
 absl::StatusOr<std::optional<LaunchedRank>> RankFromEnvironment(const Environment& environment);
 
+// This rank's number among all, as mpirun, srun or torchrun say it before the ranks have met; 0 if
+// none does.
+int GlobalRank(const Environment& environment);
+
 // This rank's number among those of its host, as mpirun, srun or torchrun say it; 0 if none does.
 int LocalRank(const Environment& environment);
 

@@ -175,6 +175,15 @@ absl::StatusOr<std::unique_ptr<EventLog>> EventLog::Open(const fs::path& run) {
   return log;
 }
 
+bool EventLog::IsOpen(const fs::path& run) {
+  const int descriptor = open((run / "events.pb").c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return false;
+  // Shared, so that several who look at the same time don't take each other for the writer.
+  const bool is_open = flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  close(descriptor);
+  return is_open;
+}
+
 EventLog::EventLog(fs::path path, int descriptor, std::string socket)
     : path_(std::move(path)),
       descriptor_(descriptor),
@@ -182,6 +191,12 @@ EventLog::EventLog(fs::path path, int descriptor, std::string socket)
       socket_(std::move(socket)) {}
 
 EventLog::~EventLog() { close(descriptor_); }
+
+absl::Status EventLog::Clear() {
+  const std::lock_guard lock(mutex_);
+  if (ftruncate(descriptor_, 0) != 0) return ErrnoOf("can't clear", path_);
+  return absl::OkStatus();
+}
 
 absl::Status EventLog::Append(Event event) {
   const std::lock_guard lock(mutex_);

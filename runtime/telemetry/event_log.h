@@ -49,9 +49,14 @@ class EventLog {
   // also sent to the socket that the environment's TANREN_EVENT_SOCKET names, if any.
   // kFailedPrecondition if another process is writing.
   static absl::StatusOr<std::unique_ptr<EventLog>> Open(const std::filesystem::path& run);
+  // Whether a process has this run's log open: the run is going.
+  static bool IsOpen(const std::filesystem::path& run);
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
   ~EventLog();
+
+  // Forgets all events of launches before: the run starts over.
+  absl::Status Clear();
 
   // Fills in sequence, time and launch. The record is in the file when this returns; the start and
   // end of a run and its checkpoints are on disk.

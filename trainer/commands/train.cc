@@ -1,14 +1,20 @@
 // train, resume: start a run from a recipe, or go on with one from its latest checkpoint.
+#include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
+#include "fmt/format.h"
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
+#include "runtime/comm/launched_rank.h"
 #include "runtime/config/recipe_file.h"
 #include "runtime/config/recipe_text.h"
+#include "runtime/telemetry/event_log.h"
 #include "trainer/commands/commands.h"
 #include "trainer/commands/mpirun.h"
 #include "trainer/loop/run_folder.h"
@@ -38,7 +44,34 @@ void AddCommonFlags(CLI::App& command, Arguments& arguments) {
       ->check(CLI::PositiveNumber);
 }
 
+// Refuses a folder before anything is touched there, another launch's flight records included.
+absl::Status CheckFolder(const TrainingRunOptions& options) {
+  const std::string run = options.run.string();
+  if (EventLog::IsOpen(options.run)) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: the run is still going; another process writes its events.pb", run));
+  }
+  if (!options.resume && !options.overwrite && fs::exists(RunFolder(options.run).recipe())) {
+    return absl::AlreadyExistsError(fmt::format(
+        "{0} holds a run already. Go on with it: tanren-worker resume {0}; or start over: "
+        "--overwrite; or choose another folder: --run",
+        run));
+  }
+  return absl::OkStatus();
+}
+
+bool IsFirstRank() { return comm::GlobalRank(std::getenv) == 0; }
+
+// What goes wrong before the ranks meet, each of them finds by itself. The first one says it, and
+// its end ends the others before they repeat it; one that is alone with its trouble still speaks.
+absl::StatusOr<int> FirstRankSpeaks(absl::StatusOr<int> outcome) {
+  constexpr auto kTimeToEndAll = std::chrono::seconds(2);
+  if (!outcome.ok() && !IsFirstRank()) std::this_thread::sleep_for(kTimeToEndAll);
+  return outcome;
+}
+
 absl::StatusOr<int> RunOnRanks(const TrainingRunOptions& options) {
+  TANREN_RETURN_IF_ERROR(CheckFolder(options));
   return comm::RunRank(WorldOptionsOf(options),
                        [&](comm::World& world) { return TrainRecipe(options, world); });
 }
@@ -62,7 +95,7 @@ absl::StatusOr<int> Resume(const Arguments& arguments) {
   TANREN_RETURN_IF_ERROR(BecomeRanks(arguments.ranks));
   TANREN_ASSIGN_OR_RETURN(const Recipe before, LoadRecipe(stored));
   for (const RecipeDifference& changed : Differences(before, options.recipe)) {
-    LogInfo("{}: {} instead of {}", changed.key, changed.after, changed.before);
+    if (IsFirstRank()) LogInfo("{}: {} instead of {}", changed.key, changed.after, changed.before);
   }
   return RunOnRanks(options);
 }
@@ -76,7 +109,7 @@ void AddTrain(CLI::App& program, Action& action) {
   command->add_option("--run", arguments->run, "The run's folder; default: runs/<recipe's name>");
   command->add_flag("--overwrite", arguments->overwrite, "An earlier run in that folder may go");
   AddCommonFlags(*command, *arguments);
-  command->callback([=, &action] { action = [=] { return Train(*arguments); }; });
+  command->callback([=, &action] { action = [=] { return FirstRankSpeaks(Train(*arguments)); }; });
 }
 
 void AddResume(CLI::App& program, Action& action) {
@@ -85,7 +118,7 @@ void AddResume(CLI::App& program, Action& action) {
       "resume", "Go on with a run from its latest checkpoint, on any number of ranks");
   command->add_option("run", arguments->run, "The run's folder")->required();
   AddCommonFlags(*command, *arguments);
-  command->callback([=, &action] { action = [=] { return Resume(*arguments); }; });
+  command->callback([=, &action] { action = [=] { return FirstRankSpeaks(Resume(*arguments)); }; });
 }
 
 }  // namespace tanren::trainer

@@ -11,11 +11,15 @@ namespace {
 using ::testing::HasSubstr;
 using Variables = std::map<std::string, std::string>;
 
-absl::StatusOr<std::optional<LaunchedRank>> From(const Variables& variables) {
-  return RankFromEnvironment([&](const char* name) -> const char* {
+Environment Of(const Variables& variables) {
+  return [&variables](const char* name) -> const char* {
     const auto found = variables.find(name);
     return found == variables.end() ? nullptr : found->second.c_str();
-  });
+  };
+}
+
+absl::StatusOr<std::optional<LaunchedRank>> From(const Variables& variables) {
+  return RankFromEnvironment(Of(variables));
 }
 
 std::string ErrorFrom(const Variables& variables) {
@@ -96,6 +100,16 @@ TEST(RankFromEnvironment, NamesTheVariableThatIsWrong) {
   EXPECT_THAT(ErrorFrom(With(kSlurm, "SLURM_JOB_NODELIST", "gpu[03")),
               HasSubstr("SLURM_JOB_NODELIST: 'gpu[03' is not a list of hosts"));
   EXPECT_THAT(ErrorFrom(Without(kSlurm, "SLURM_JOB_ID")), HasSubstr("SLURM_JOB_ID"));
+}
+
+TEST(GlobalRank, IsWhatTheLauncherThatIsNearestSays) {
+  EXPECT_EQ(GlobalRank(Of(kMaster)), 3);
+  EXPECT_EQ(GlobalRank(Of(kSlurm)), 5);
+  // mpirun inside a batch script, whose own number its ranks inherit.
+  const Variables under_mpirun = With(kSlurm, "OMPI_COMM_WORLD_RANK", "7");
+  EXPECT_EQ(GlobalRank(Of(under_mpirun)), 7);
+  const Variables none;
+  EXPECT_EQ(GlobalRank(Of(none)), 0);
 }
 
 TEST(FirstSlurmHost, UnpacksTheFirstOfEachRange) {

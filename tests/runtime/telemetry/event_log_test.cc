@@ -114,6 +114,28 @@ TEST_F(EventLogTest, ASecondWriterIsRefused) {
   EXPECT_TRUE(absl::IsFailedPrecondition(EventLog::Open(run_).status()));
 }
 
+TEST_F(EventLogTest, WhetherItIsOpenCanBeSeenByOthersAndHindersNobody) {
+  EXPECT_FALSE(EventLog::IsOpen(run_));
+  {
+    const auto log = Open();
+    EXPECT_TRUE(EventLog::IsOpen(run_));
+    EXPECT_TRUE(EventLog::IsOpen(run_));
+  }
+  EXPECT_FALSE(EventLog::IsOpen(run_));
+  EXPECT_TRUE(EventLog::Open(run_).ok());
+}
+
+TEST_F(EventLogTest, AClearedLogHoldsOnlyWhatComesAfter) {
+  const auto log = Open();
+  ASSERT_TRUE(log->Append(Event()).ok());
+  ASSERT_TRUE(log->Clear().ok());
+  ASSERT_TRUE(log->Append(Event()).ok());
+  const absl::StatusOr<EventsRead> read = ReadEvents(run_ / "events.pb");
+  ASSERT_EQ(read->events.size(), 1);
+  EXPECT_EQ(read->events[0].sequence(), 2);
+  EXPECT_EQ(read->torn_bytes, 0);
+}
+
 // Listens, as a program that starts a run would.
 class Listener {
  public:
