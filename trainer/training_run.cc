@@ -20,6 +20,7 @@
 #include "trainer/loop/machine_limit.h"
 #include "trainer/loop/progress.h"
 #include "trainer/loop/recording.h"
+#include "trainer/loop/row_report.h"
 #include "trainer/loop/run_folder.h"
 #include "trainer/loop/sampling.h"
 #include "trainer/loop/training_loop.h"
@@ -112,6 +113,9 @@ class TrainingRun {
           fmt::format("data.sequence_length is {}, but the model has {} positions",
                       recipe_.data().sequence_length(), model_.config.max_position_embeddings));
     }
+    if (!recipe_.evaluation().samples().empty()) {
+      TANREN_ASSIGN_OR_RETURN(asked_, SampleQuestions());
+    }
     return absl::OkStatus();
   }
 
@@ -163,15 +167,28 @@ class TrainingRun {
       callbacks.push_back(std::make_unique<Progress>(
           ProgressScale{data_->steps, FlopsPerToken(model_.config, model_.model, context), limit},
           stderr));
+      AddRowReports(callbacks);
     }
-    if (!recipe_.evaluation().samples().empty()) {
-      TANREN_ASSIGN_OR_RETURN(SamplingQuestions questions, SampleQuestions());
-      callbacks.push_back(std::make_unique<Sampling>(*engine_, ranks_, model_, std::move(questions),
+    if (asked_) {
+      callbacks.push_back(std::make_unique<Sampling>(*engine_, ranks_, model_, *std::move(asked_),
                                                      folder_.samples()));
     }
     callbacks.push_back(
         std::make_unique<Checkpointing>(Parts(), CheckpointingOptionsOf(), PublishListener()));
     return callbacks;
+  }
+
+  void AddRowReports(std::vector<std::unique_ptr<Callback>>& callbacks) {
+    const auto warn = [this](const std::string& text) {
+      LogWarning("{}", text);
+      Event event;
+      event.mutable_warning()->set_text(text);
+      ThrowIfError(events_->Append(std::move(event)));
+    };
+    callbacks.push_back(std::make_unique<RowReport>("training data", *data_->corpus, warn));
+    if (data_->validation_corpus == nullptr) return;
+    callbacks.push_back(
+        std::make_unique<RowReport>("validation data", *data_->validation_corpus, warn));
   }
 
   absl::StatusOr<SamplingQuestions> SampleQuestions() const {
@@ -272,6 +289,7 @@ class TrainingRun {
   std::unique_ptr<EventLog> events_;  // on the first rank
   PretrainedModel model_;
   std::unique_ptr<TrainingData> data_;
+  std::optional<SamplingQuestions> asked_;
   at::ScalarType compute_type_ = at::kFloat;
   std::unique_ptr<parallel::Engine> engine_;
   std::unique_ptr<parallel::Optimizer> optimizer_;

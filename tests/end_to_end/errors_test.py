@@ -66,13 +66,24 @@ class ErrorsTest(WorkerTest):
         rows.write_text('{"text": "fine"}\n\n{"text": \n')
         self.assert_refused(recipe, f"{rows}:3: not valid JSON")
 
-    def test_bad_rows_can_be_left_out(self):
+    def test_bad_rows_that_are_left_out_are_named_and_counted(self):
         rows = self.folder / "some-bad.jsonl"
-        write_rows(rows, [{"text": "fine"}, {"text": 3}, {"text": "good"}])
+        write_rows(rows, [{"text": "fine"}, {"text": 3}, {"text": "good"}, {"text": "long " * 20}])
         recipe = self.write_recipe("skipping", data={"sources": [{"path": str(rows)}], "bad_rows": "skip"})
         run = self.folder / "runs" / "skipping"
-        self.assert_finished(run_worker("train", recipe, "--run", run, ranks=2))
+        outcome = run_worker("train", recipe, "--run", run, ranks=2)
+        self.assert_finished(outcome)
         self.assertEqual(column(run, "step"), [1, 2, 3])
+        for said in (outcome.err, (run / "logs" / "rank-0.log").read_text()):
+            self.assertEqual(said.count(f'left out: {rows}:2: "text" is number, expected a string'), 1, said)
+            self.assertEqual(said.count("rows of the training data: 1 bad and left out, 1 cut to "
+                                        "data.sequence_length; 3 documents"), 1, said)
+
+    def test_data_without_a_flaw_get_no_warning(self):
+        outcome = run_worker("train", self.write_recipe("flawless"), "--run", self.folder / "runs" / "flawless")
+        self.assert_finished(outcome)
+        self.assertNotIn("left out", outcome.err)
+        self.assertNotIn("rows of the", outcome.err)
 
     def test_a_missing_model_is_named(self):
         recipe = self.write_recipe("no-model")
