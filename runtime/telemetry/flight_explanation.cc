@@ -19,8 +19,11 @@ namespace {
 
 // Heartbeats come each 0.05 s; on a loaded machine they are late.
 constexpr int64_t kSameMoment = 100'000'000;
-// A rank of another host whose heartbeat is older than this is taken for dead.
+// A host whose ranks have all had no heartbeat for so long is taken for dead.
 constexpr int64_t kSilence = 10'000'000'000;
+// A process whose heartbeat is so much older than another's of its host has been stopped, or
+// starved.
+constexpr int64_t kStandstill = 1'000'000'000;
 
 const RecordedCall* LastCall(const FlightRecord& rank) {
   return rank.calls.empty() ? nullptr : &rank.calls.back();
@@ -102,6 +105,22 @@ std::string Death(std::span<const FlightRecord> ranks, const FlightRecord& first
                      heartbeat, Others(ranks, {first.rank}, LastCall(first)));
 }
 
+// How long the rank has been without a heartbeat while others of its host had theirs. (Clocks of
+// several hosts may differ.)
+int64_t StandstillOf(const FlightRecord& rank, std::span<const FlightRecord> ranks) {
+  int64_t newest = rank.heartbeat_ns;
+  for (const FlightRecord& other : ranks) {
+    if (other.host == rank.host) newest = std::max(newest, other.heartbeat_ns);
+  }
+  return newest - rank.heartbeat_ns;
+}
+
+std::string Standstill(std::span<const FlightRecord> ranks, const FlightRecord& first) {
+  return fmt::format("rank {} has stood still for {:.1f} s {}{}", first.rank,
+                     1e-9 * static_cast<double>(StandstillOf(first, ranks)), Where(first),
+                     Others(ranks, {first.rank}, LastCall(first)));
+}
+
 // The earliest of the ranks that `is_cause` picks, by the time that `when` gives.
 template <typename IsCause, typename When>
 const FlightRecord* Earliest(std::span<const FlightRecord> ranks, const IsCause& is_cause,
@@ -119,8 +138,9 @@ const FlightRecord* Dead(std::span<const FlightRecord> ranks) {
   return Earliest(
       ranks,
       [&](const FlightRecord& rank) {
-        return rank.status == RankStatus::kRunning &&
-               (rank.gone || newest - rank.heartbeat_ns > kSilence);
+        if (rank.status != RankStatus::kRunning) return false;
+        const bool is_silent = newest - rank.heartbeat_ns > kSilence;
+        return rank.gone || (is_silent && StandstillOf(rank, ranks) <= kStandstill);
       },
       [](const FlightRecord& rank) { return rank.heartbeat_ns; });
 }
@@ -220,6 +240,13 @@ std::string Cause(std::span<const FlightRecord> ranks) {
     return fmt::format("ended from outside by {}{}", first->failure, Others(ranks, {}, nullptr));
   }
   if (std::optional<std::string> text = Disagreement(ranks)) return *std::move(text);
+  const auto stands_still = [&](const FlightRecord& rank) {
+    return rank.status == RankStatus::kRunning && StandstillOf(rank, ranks) > kStandstill;
+  };
+  const auto heartbeat = [](const FlightRecord& rank) { return rank.heartbeat_ns; };
+  if (const FlightRecord* first = Earliest(ranks, stands_still, heartbeat)) {
+    return Standstill(ranks, *first);
+  }
   return Hang(ranks);
 }
 

@@ -81,6 +81,7 @@ TEST(Explain, ARankDied) {
 
 TEST(Explain, ASilentRankOfAnotherHostIsTakenForDead) {
   FlightRecord silent = Rank(1, {});
+  silent.host = "elsewhere";
   silent.heartbeat_ns = kNow - 11 * kSecond;
   EXPECT_EQ(Explain(std::vector<FlightRecord>{Rank(0, {Call(1)}), silent, Rank(2, {Call(1)})}),
             "rank 1 died without an exit record before its first collective, its last heartbeat "
@@ -102,6 +103,21 @@ TEST(Explain, ARankThatStaysInACallWhichOthersHaveLeftHoldsThemUp) {
                                         Rank(2, {Call(16, CallState::kDone), Call(17)})}),
       "rank 1 never entered all-gather #17 of 'model.layers.3' (step 7); rank 1 is in "
       "all-gather #16 of 'model.layers.3' (step 7); ranks 0, 2 waited in the same call");
+}
+
+TEST(Explain, ARankWithoutAHeartbeatStandsStillThoughItEnteredLikeTheOthers) {
+  FlightRecord stopped = Rank(1, {Call(17)});
+  stopped.heartbeat_ns = kNow - 30 * kSecond;
+  EXPECT_EQ(
+      Explain(std::vector<FlightRecord>{Rank(0, {Call(17)}), stopped, Rank(2, {Call(17)})}),
+      "rank 1 has stood still for 30.0 s in all-gather #17 of 'model.layers.3' (step 7); ranks "
+      "0, 2 waited in the same call");
+  // Another host's clock says nothing about that.
+  stopped.host = "elsewhere";
+  stopped.heartbeat_ns = kNow - 3 * kSecond;
+  EXPECT_EQ(Explain(std::vector<FlightRecord>{Rank(0, {Call(17)}), stopped, Rank(2, {Call(17)})}),
+            "every rank entered all-gather #17 of 'model.layers.3' (step 7), and it doesn't end; "
+            "ranks 0, 1, 2 waited in the same call");
 }
 
 TEST(Explain, ARankOutsideTheGroupIsNotBehind) {
