@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# What tests do with jobs on the one-box Slurm (one_box.sh): sourced, not run. The clean-up ends the
+# daemons and deletes everything; a failure shows their logs first.
+#
+#   slurm_test_begin    makes $folder, starts the Slurm in it, and stands in $folder/submit; exits with 77
+#                       (skipped) where there is no Slurm
+
+# shellcheck source-path=SCRIPTDIR source=one_box.sh
+source "$(dirname "${BASH_SOURCE[0]}")/one_box.sh"
+
+slurm_test_end() {
+  local status=$?
+  if ((status != 0)); then tail -n 30 "$folder"/*.log "$folder"/submit/*.log >&2 || true; fi
+  slurm_stop "$folder"
+  rm -rf "$folder"
+}
+
+slurm_test_begin() {
+  if ! slurm_available; then
+    echo "skipped: needs root, slurm-wlm and munge (deploy/install.sh --slurm)"
+    exit 77
+  fi
+  folder=$(mktemp -d "${TMPDIR:-/tmp}/tanren-slurm.XXXXXX")
+  trap slurm_test_end EXIT
+  slurm_start "$folder"
+  mkdir "$folder/submit"
+  cd "$folder/submit" || exit 1
+  # Ranks of two "nodes" on one host can't share memory as MPI takes it.
+  export TANREN_MPI_ARGS="--mca btl tcp,self"
+}
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+expect() { # WHAT FOUND WANTED
+  [[ $2 == "$3" ]] || fail "$1: found '$2', expected '$3'"
+  echo "ok: $1: $3"
+}
+submit() { timeout 20 sbatch --parsable "$@"; }
+state_of() { timeout 5 scontrol show job "$1" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'; }
+field() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$1" "$2"; }
+wait_for_state() { # JOB STATE SECONDS
+  for _ in $(seq $(($3 * 5))); do
+    if [[ $(state_of "$1") == "$2" ]]; then return; fi
+    sleep 0.2
+  done
+  fail "job $1 is $(state_of "$1"), not $2, after $3 s"
+}
+wait_until() { # SECONDS COMMAND...: until it succeeds
+  local seconds=$1
+  shift
+  for _ in $(seq $((seconds * 5))); do
+    if "$@"; then return; fi
+    sleep 0.2
+  done
+  fail "not after $seconds s: $*"
+}
+wait_for_file() { wait_until "$2" test -e "$1"; } # FILE SECONDS
