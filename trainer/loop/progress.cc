@@ -5,7 +5,6 @@
 #include "fmt/format.h"
 #include "runtime/base/log.h"
 #include "runtime/base/terminal.h"
-#include "trainer/loop/machine_limit.h"
 
 namespace tanren::trainer {
 namespace {
@@ -23,15 +22,16 @@ std::string FormatDuration(double seconds) {
 }
 
 std::string ProgressLine(const StepReport& report, const ProgressScale& scale,
-                         double tokens_per_second, uint64_t memory_bytes, double seconds_left) {
+                         double tokens_per_second, double seconds_left) {
   std::string line = fmt::format("step {}/{}  loss {:.4f}  {:.0f} tok/s", report.step,
                                  scale.total_steps, report.loss, tokens_per_second);
   if (scale.flops_per_second > 0) {
     line += fmt::format("  {:.0f} % of limit",
                         100 * tokens_per_second * scale.flops_per_token / scale.flops_per_second);
   }
-  line += fmt::format("  {:.1f} GB/rank  {} left", static_cast<double>(memory_bytes) / 1e9,
-                      FormatDuration(seconds_left));
+  line +=
+      fmt::format("  {:.1f} GB/rank  {} left", static_cast<double>(report.peak_memory_bytes) / 1e9,
+                  FormatDuration(seconds_left));
   if (const auto found = report.metrics.find("validation_loss"); found != report.metrics.end()) {
     line += fmt::format("  held-out {:.4f}", found->second);
   }
@@ -65,10 +65,7 @@ void Progress::StepFinished(StepReport& report) {
 
   const auto done = static_cast<double>(report.step - first_step_);
   const double left = seconds_ / done * static_cast<double>(scale_.total_steps - report.step);
-  const auto peak = report.metrics.find("memory_bytes");
-  const uint64_t memory =
-      peak != report.metrics.end() ? static_cast<uint64_t>(peak->second) : PeakMemoryBytes();
-  const std::string line = ProgressLine(report, scale_, smoothed_rate_, memory, left);
+  const std::string line = ProgressLine(report, scale_, smoothed_rate_, left);
   if (terminal_) {
     fmt::print(stream_, "\r\033[K{}{}", line, notable ? "\n" : "");
     SetStatusLine(notable ? "" : line);

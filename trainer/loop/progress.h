@@ -17,10 +17,9 @@ struct ProgressScale {
   double flops_per_second = 0;  // of all ranks' products; 0: not known
 };
 
-// "step 12/40  loss 1.2345  130 tok/s  62 % of limit  2.1 GB/rank  1 min 12 s left". `memory_bytes`
-// is the largest rank's peak.
+// "step 12/40  loss 1.2345  130 tok/s  62 % of limit  2.1 GB/rank  1 min 12 s left".
 std::string ProgressLine(const StepReport& report, const ProgressScale& scale,
-                         double tokens_per_second, uint64_t memory_bytes, double seconds_left);
+                         double tokens_per_second, double seconds_left);
 
 // "45 s", "3 min 05 s", "2 h 10 min".
 std::string FormatDuration(double seconds);

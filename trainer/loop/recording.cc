@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "runtime/base/error.h"
-#include "trainer/loop/machine_limit.h"
 
 namespace tanren::trainer {
 namespace {
@@ -62,7 +61,7 @@ void Recording::WriteMetrics(const StepReport& report) {
       {"documents", static_cast<double>(report.documents)},
       {"seconds", report.seconds},
       {"tokens_per_second", static_cast<double>(report.tokens) / std::max(report.seconds, 1e-9)},
-      {"peak_memory_bytes", static_cast<double>(PeakMemoryBytes())}};
+      {"peak_memory_bytes", static_cast<double>(report.peak_memory_bytes)}};
   if (report.loss_scale != 1) line.values.emplace_back("loss_scale", report.loss_scale);
   if (report.skipped) line.values.emplace_back("skipped", 1);
   line.values.insert(line.values.end(), report.metrics.begin(), report.metrics.end());

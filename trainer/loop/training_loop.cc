@@ -7,6 +7,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/telemetry/flight_recorder.h"
+#include "trainer/loop/machine_limit.h"
 
 namespace tanren::trainer {
 
@@ -54,23 +55,23 @@ StepReport TrainingLoop::Step(int64_t index) {
     loss_sum += ForwardBackward(batch, scale / batches->target_weight);
   }
   parts_.engine.FinishStep();
-  bool stop = stop_requested_();
-  Agree(loss_sum, stop);
+  const Agreed agreed = Agree(loss_sum, stop_requested_());
 
   StepReport report;
   report.learning_rate = parallel::LearningRateAt(options_.schedule, index);
   const parallel::UpdateOutcome outcome = parallel::UpdateParameters(
       parts_.optimizer, parts_.ranks, report.learning_rate, options_.update, parts_.scaler);
   report.step = index + 1;
-  report.loss = loss_sum / batches->target_weight;
+  report.loss = agreed.loss_sum / batches->target_weight;
   report.target_weight = batches->target_weight;
   report.tokens = batches->tokens;
   report.documents = batches->documents;
   report.gradient_norm = outcome.gradient_norm;
   report.skipped = outcome.skipped();
   report.loss_scale = scale;
+  report.peak_memory_bytes = agreed.peak_memory_bytes;
   report.is_last = report.step == options_.total_steps;
-  report.stop_requested = stop;
+  report.stop_requested = agreed.stop;
   report.cursor = parts_.source.cursor();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
@@ -90,13 +91,17 @@ double TrainingLoop::ForwardBackward(const Batch& batch, double derivative_scale
       });
 }
 
-void TrainingLoop::Agree(double& loss_sum, bool& stop) const {
-  const at::Tensor both = at::tensor({loss_sum, stop ? 1.0 : 0.0}, at::kDouble)
-                              .to(at::Device(parts_.ranks.device_type()));
-  parts_.ranks.AllReduce(both, comm::ReduceOp::kSum, "loss")->Wait();
-  const at::Tensor sums = both.cpu();
-  loss_sum = sums[0].item<double>();
-  stop = sums[1].item<double>() > 0;
+TrainingLoop::Agreed TrainingLoop::Agree(double loss_sum, bool stop) const {
+  const at::Device device(parts_.ranks.device_type());
+  const at::Tensor sum = at::tensor({loss_sum}, at::kDouble).to(device);
+  const at::Tensor largest =
+      at::tensor({stop ? 1.0 : 0.0, static_cast<double>(PeakMemoryBytes())}, at::kDouble)
+          .to(device);
+  parts_.ranks.AllReduce(sum, comm::ReduceOp::kSum, "loss")->Wait();
+  parts_.ranks.AllReduce(largest, comm::ReduceOp::kMax, "stop and peak memory")->Wait();
+  const at::Tensor found = largest.cpu();
+  return {sum.cpu().item<double>(), found[0].item<double>() > 0,
+          static_cast<uint64_t>(found[1].item<double>())};
 }
 
 }  // namespace tanren::trainer

@@ -55,8 +55,13 @@ class TrainingLoop {
  private:
   StepReport Step(int64_t index);
   double ForwardBackward(const Batch& batch, double derivative_scale);
-  // Sums the loss over ranks, and asks whether any of them was asked to stop.
-  void Agree(double& loss_sum, bool& stop) const;
+  // What the ranks find out together.
+  struct Agreed {
+    double loss_sum = 0;             // of all of them
+    bool stop = false;               // any of them was asked to
+    uint64_t peak_memory_bytes = 0;  // of the largest
+  };
+  Agreed Agree(double loss_sum, bool stop) const;
 
   TrainingParts parts_;
   TrainingOptions options_;
