@@ -59,6 +59,12 @@ struct NamedPreTokenizer {
 // Errors list the names that are known.
 absl::StatusOr<NamedPreTokenizer> FindPreTokenizer(std::string_view name);
 
+// The name of what cuts texts in the same way, given as a tokenizer.json does; what only matters
+// for offsets may differ. Errors list the names that are known.
+absl::StatusOr<std::string_view> NameOfPreTokenizer(std::string_view normalizer,
+                                                    std::string_view pre_tokenizer,
+                                                    bool ignore_merges);
+
 }  // namespace tanren::text
 
 #endif  // TANREN_RUNTIME_TEXT_PRETOKENIZER_H_

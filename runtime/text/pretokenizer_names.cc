@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "nlohmann/json.hpp"
 #include "runtime/base/error.h"
 #include "runtime/text/pretokenizer.h"
 
@@ -54,6 +55,47 @@ constexpr std::array<Entry, 11> kEntries = {{
     {"command-r", {kNfc, kDigitsThenGpt2}},
 }};
 
+using nlohmann::json;
+
+std::string KnownNames() {
+  std::string known;
+  for (const Entry& entry : kEntries) {
+    known += fmt::format("{}\"{}\"", known.empty() ? "" : ", ", entry.name);
+  }
+  return known;
+}
+
+// What tokenizer.json has in several spellings, in one: the steps without the sequences that hold
+// them, GPT-2's pattern as the split that it is, and no settings of offsets.
+void AppendSteps(const json& step, json* steps) {
+  if (step.is_null()) return;
+  const std::string type = step.value("type", "");
+  const auto append_all = [&](const char* list) {
+    for (const json& inner : step.at(list)) AppendSteps(inner, steps);
+  };
+  if (type == "Sequence") {
+    append_all(step.contains("normalizers") ? "normalizers" : "pretokenizers");
+  } else if (type == "Split") {
+    steps->push_back({step.at("pattern"), step.at("behavior"), step.value("invert", false)});
+  } else if (type == "Digits") {
+    steps->push_back({type, step.value("individual_digits", false)});
+  } else if (type == "ByteLevel") {
+    if (step.value("add_prefix_space", true)) steps->push_back("prefix space");
+    if (step.value("use_regex", true)) {
+      steps->push_back({{{"Regex", Gpt2Pattern()}}, "Isolated", false});
+    }
+  } else {
+    steps->push_back(step);
+  }
+}
+
+json StepsOf(std::string_view normalizer, std::string_view pre_tokenizer) {
+  json steps = json::array();
+  AppendSteps(json::parse(normalizer), &steps);
+  AppendSteps(json::parse(pre_tokenizer), &steps);
+  return steps;
+}
+
 }  // namespace
 
 std::string_view Gpt2Pattern() {
@@ -61,13 +103,27 @@ std::string_view Gpt2Pattern() {
 }
 
 absl::StatusOr<NamedPreTokenizer> FindPreTokenizer(std::string_view name) {
-  std::string known;
   for (const Entry& entry : kEntries) {
     if (entry.name == name) return entry.what;
-    known += fmt::format("{}\"{}\"", known.empty() ? "" : ", ", entry.name);
   }
   return absl::UnimplementedError(
-      fmt::format("the pre-tokenizer \"{}\" is not known; known are {}", name, known));
+      fmt::format("the pre-tokenizer \"{}\" is not known; known are {}", name, KnownNames()));
+}
+
+absl::StatusOr<std::string_view> NameOfPreTokenizer(std::string_view normalizer,
+                                                    std::string_view pre_tokenizer,
+                                                    bool ignore_merges) {
+  const json steps = StepsOf(normalizer, pre_tokenizer);
+  for (const Entry& entry : kEntries) {
+    if (entry.what.ignore_merges == ignore_merges &&
+        StepsOf(entry.what.normalizer, entry.what.pre_tokenizer) == steps) {
+      return entry.name;
+    }
+  }
+  return absl::UnimplementedError(fmt::format(
+      "the normalizer {} and the pre_tokenizer {}, {} ignore_merges, have no name in a GGUF that "
+      "is known here; known are {}",
+      normalizer, pre_tokenizer, ignore_merges ? "with" : "without", KnownNames()));
 }
 
 }  // namespace tanren::text

@@ -117,6 +117,10 @@ class Tokenizer {
   // A tokenizer_config.json to stand beside it, with which transformers loads the folder.
   // `chat_template` may be empty.
   std::string ToConfigJson(std::string_view chat_template) const;
+  // The vocabulary as a GGUF keeps it, of `size` tokens: ids that stand for no token get unused
+  // ones. What a GGUF can't express is an error that names it: a pre-tokenizer without a name
+  // there, other tokens around a text than bos and eos, added tokens that take white space along.
+  absl::StatusOr<TokenizerVocabulary> ToVocabulary(int32_t size) const;
 
   struct Impl;
 
