@@ -67,6 +67,10 @@ std::vector<TensorInfo> ModelTensors(const ModelConfig& config, DType dtype) {
     add_linear(layer + "self_attn.k_proj", keys, hidden, config.attention_bias);
     add_linear(layer + "self_attn.v_proj", keys, hidden, config.attention_bias);
     add_linear(layer + "self_attn.o_proj", hidden, queries, config.attention_output_bias);
+    if (config.query_key_norm) {
+      add(layer + "self_attn.q_norm.weight", {config.head_dim});
+      add(layer + "self_attn.k_norm.weight", {config.head_dim});
+    }
     add(layer + "post_attention_layernorm.weight", {hidden});
     add_linear(layer + "mlp.gate_proj", inner, hidden, config.mlp_bias);
     add_linear(layer + "mlp.up_proj", inner, hidden, config.mlp_bias);

@@ -1,4 +1,4 @@
-// What a Llama-like model is, in Hugging Face's terms (config.json).
+// What a model is, in Hugging Face's terms (config.json).
 #ifndef TANREN_RUNTIME_FORMATS_MODEL_CONFIG_H_
 #define TANREN_RUNTIME_FORMATS_MODEL_CONFIG_H_
 
@@ -26,8 +26,7 @@ struct RopeScaling {
 };
 
 struct ModelConfig {
-  // "LlamaForCausalLM", "MistralForCausalLM" or "Qwen2ForCausalLM", and "llama", "mistral",
-  // "qwen2".
+  // "LlamaForCausalLM" and "llama", or another family's; see model_family.h.
   std::string architecture = "LlamaForCausalLM";
   std::string model_type = "llama";
   int64_t hidden_size = 0;
@@ -45,6 +44,7 @@ struct ModelConfig {
   bool attention_bias = false;         // of the query, key and value projections
   bool attention_output_bias = false;  // of the output projection: Llama's follows attention_bias
   bool mlp_bias = false;
+  bool query_key_norm = false;  // RMSNorm of each head's queries and keys, before rotation
   std::optional<int64_t> bos_token_id;
   std::vector<int64_t> eos_token_ids;
   std::optional<int64_t> pad_token_id;
@@ -59,7 +59,7 @@ struct ModelConfig {
 // `where` is the file, for errors.
 absl::StatusOr<ModelConfig> ModelConfigFromJson(std::string_view text, std::string_view where);
 
-// From the metadata (llama.*) and the tensors of a GGUF file.
+// From the metadata and the tensors of a GGUF file.
 absl::StatusOr<ModelConfig> ModelConfigFromGguf(const Gguf& gguf);
 
 // A config.json that transformers 4 and 5 load.

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <iterator>
 
 #include "runtime/base/error.h"
@@ -7,17 +6,13 @@
 #include "runtime/formats/json_fields.h"
 #include "runtime/formats/model_config.h"
 #include "runtime/formats/model_config_check.h"
+#include "runtime/formats/model_family.h"
 
 namespace tanren::formats {
 namespace {
 
-struct Family {
-  std::string_view model_type;
-  std::string_view architecture;
-};
-constexpr std::array kFamilies = {Family{"llama", "LlamaForCausalLM"},
-                                  Family{"mistral", "MistralForCausalLM"},
-                                  Family{"qwen2", "Qwen2ForCausalLM"}};
+using AttentionBias = ModelFamily::AttentionBias;
+using Window = ModelFamily::Window;
 
 // Keys that don't change what the model computes: defaults of generation, notes of tools. Also
 // those that begin with an underscore.
@@ -30,7 +25,6 @@ constexpr std::string_view kIgnored[] = {"transformers_version",
                                          "unsloth_version",
                                          "unsloth_fixed",
                                          "tokenizer_class",
-                                         "max_window_layers",
                                          "attn_implementation",
                                          "return_dict",
                                          "output_attentions",
@@ -77,15 +71,12 @@ void RefuseUnknown(const JsonFields& fields) {
   }
 }
 
-void ReadFamily(JsonFields& fields, ModelConfig& config) {
+const ModelFamily& ReadFamily(JsonFields& fields, ModelConfig& config) {
   const std::optional<std::string> model_type = fields.String("model_type");
   if (!model_type) fields.Fail("model_type", "is missing");
-  const auto family =
-      std::find_if(kFamilies.begin(), kFamilies.end(),
-                   [&](const Family& candidate) { return candidate.model_type == *model_type; });
-  if (family == kFamilies.end()) {
-    fields.Fail("model_type",
-                fmt::format("found {}, expected llama, mistral or qwen2", *model_type));
+  const ModelFamily* family = FamilyOfModelType(*model_type);
+  if (family == nullptr) {
+    fields.Fail("model_type", fmt::format("found {}, expected {}", *model_type, KnownModelTypes()));
   }
   config.model_type = family->model_type;
   config.architecture = family->architecture;
@@ -95,22 +86,24 @@ void ReadFamily(JsonFields& fields, ModelConfig& config) {
                 fmt::format("found {}, expected {} for model_type {}", architectures->front(),
                             family->architecture, *model_type));
   }
+  return *family;
 }
 
-void ReadSizes(JsonFields& fields, ModelConfig& config) {
-  const bool llama = config.model_type == "llama";
+void ReadSizes(JsonFields& fields, const ModelFamily& family, ModelConfig& config) {
   config.hidden_size = fields.RequiredInt("hidden_size");
   config.intermediate_size = fields.RequiredInt("intermediate_size");
   config.num_hidden_layers = fields.RequiredInt("num_hidden_layers");
   config.num_attention_heads = fields.RequiredInt("num_attention_heads");
   config.vocab_size = fields.RequiredInt("vocab_size");
-  // The other families' defaults are one model's sizes.
+  const bool defaults = family.sizes_have_defaults;
   config.num_key_value_heads =
-      llama ? fields.Int("num_key_value_heads").value_or(config.num_attention_heads)
-            : fields.RequiredInt("num_key_value_heads");
-  config.max_position_embeddings = llama ? fields.Int("max_position_embeddings").value_or(2048)
-                                         : fields.RequiredInt("max_position_embeddings");
-  if (const std::optional<int64_t> head_dim = fields.Int("head_dim")) {
+      defaults ? fields.Int("num_key_value_heads").value_or(config.num_attention_heads)
+               : fields.RequiredInt("num_key_value_heads");
+  config.max_position_embeddings = defaults ? fields.Int("max_position_embeddings").value_or(2048)
+                                            : fields.RequiredInt("max_position_embeddings");
+  if (!family.head_dim_follows_hidden) {
+    config.head_dim = fields.RequiredInt("head_dim");
+  } else if (const std::optional<int64_t> head_dim = fields.Int("head_dim")) {
     config.head_dim = *head_dim;
   } else if (config.num_attention_heads > 0 &&
              config.hidden_size % config.num_attention_heads == 0) {
@@ -121,26 +114,37 @@ void ReadSizes(JsonFields& fields, ModelConfig& config) {
   }
 }
 
-void ReadBiases(JsonFields& fields, ModelConfig& config) {
-  if (config.model_type == "llama") {
-    config.attention_bias = fields.Bool("attention_bias").value_or(false);
-    config.attention_output_bias = config.attention_bias;
-    config.mlp_bias = fields.Bool("mlp_bias").value_or(false);
+void ReadBiases(JsonFields& fields, const ModelFamily& family, ModelConfig& config) {
+  switch (family.attention_bias) {
+    case AttentionBias::kNone:
+      break;
+    case AttentionBias::kQueryKeyValue:
+      config.attention_bias = true;
+      break;
+    case AttentionBias::kSetting:
+      config.attention_bias = fields.Bool("attention_bias").value_or(false);
+      config.attention_output_bias = config.attention_bias;
+      break;
   }
-  // Not a setting: part of the family.
-  if (config.model_type == "qwen2") config.attention_bias = true;
+  if (family.mlp_bias_is_setting) config.mlp_bias = fields.Bool("mlp_bias").value_or(false);
 }
 
-// A window that no text is longer than is none.
-void RefuseSlidingWindow(JsonFields& fields, const ModelConfig& config) {
+// A window that no text is longer than is none, and so is one that begins above the last layer.
+void RefuseSlidingWindow(JsonFields& fields, const ModelFamily& family, const ModelConfig& config) {
   const bool given = fields.Has("sliding_window");
   std::optional<int64_t> window = fields.Int("sliding_window");
-  const bool used = fields.Bool("use_sliding_window").value_or(config.model_type == "mistral");
-  if (config.model_type == "mistral" && !given) window = 4096;
-  if (used && window && *window < config.max_position_embeddings) {
-    fields.Fail("sliding_window",
-                fmt::format("is {}, below max_position_embeddings, {}: windows aren't supported",
-                            *window, config.max_position_embeddings));
+  if (!given && family.window != Window::kNone) window = 4096;
+  const bool used =
+      fields.Bool("use_sliding_window").value_or(family.window == Window::kEveryLayer);
+  const int64_t upper = fields.Int("max_window_layers").value_or(28);
+  const int64_t first = family.window == Window::kUpperLayers ? upper : 0;
+  if (used && window && *window < config.max_position_embeddings &&
+      first < config.num_hidden_layers) {
+    fields.Fail(
+        "sliding_window",
+        fmt::format("is {} in layers {} to {}, below max_position_embeddings, {}: windows "
+                    "aren't supported",
+                    *window, first, config.num_hidden_layers - 1, config.max_position_embeddings));
   }
   for (const std::string& type :
        fields.Strings("layer_types").value_or(std::vector<std::string>())) {
@@ -218,12 +222,12 @@ void ReadRope(JsonFields& fields, ModelConfig& config) {
   config.rope_theta = theta.value_or(10000.0);
 }
 
-void ReadTokenIds(JsonFields& fields, ModelConfig& config) {
-  const bool qwen = config.model_type == "qwen2";
+void ReadTokenIds(JsonFields& fields, const ModelFamily& family, ModelConfig& config) {
+  const bool defaults = family.ids_have_defaults;
   config.bos_token_id = fields.Int("bos_token_id");
-  if (!fields.Has("bos_token_id") && !qwen) config.bos_token_id = 1;
+  if (!fields.Has("bos_token_id") && defaults) config.bos_token_id = 1;
   config.eos_token_ids = fields.Ints("eos_token_id").value_or(std::vector<int64_t>());
-  if (!fields.Has("eos_token_id") && !qwen) config.eos_token_ids = {2};
+  if (!fields.Has("eos_token_id") && defaults) config.eos_token_ids = {2};
   config.pad_token_id = fields.Int("pad_token_id");
 }
 
@@ -240,12 +244,13 @@ void ReadDtype(JsonFields& fields, ModelConfig& config) {
 
 ModelConfig ReadConfig(JsonFields fields) {
   ModelConfig config;
-  ReadFamily(fields, config);
-  ReadSizes(fields, config);
-  ReadBiases(fields, config);
-  RefuseSlidingWindow(fields, config);
+  const ModelFamily& family = ReadFamily(fields, config);
+  ReadSizes(fields, family, config);
+  ReadBiases(fields, family, config);
+  config.query_key_norm = family.query_key_norm;
+  RefuseSlidingWindow(fields, family, config);
   ReadRope(fields, config);
-  ReadTokenIds(fields, config);
+  ReadTokenIds(fields, family, config);
   ReadDtype(fields, config);
   config.rms_norm_eps = fields.Number("rms_norm_eps").value_or(1e-6);
   config.initializer_range = fields.Number("initializer_range").value_or(0.02);
@@ -286,6 +291,8 @@ absl::StatusOr<ModelConfig> ModelConfigFromJson(std::string_view text, std::stri
 }
 
 std::string ToJson(const ModelConfig& config) {
+  const ModelFamily* family = FamilyOfModelType(config.model_type);
+  TANREN_CHECK(family != nullptr, "there is no model type '{}'", config.model_type);
   nlohmann::ordered_json json;
   json["architectures"] = {config.architecture};
   json["model_type"] = config.model_type;
@@ -301,13 +308,12 @@ std::string ToJson(const ModelConfig& config) {
   json["rope_theta"] = config.rope_theta;
   json["rope_scaling"] = ScalingJson(config.rope_scaling);
   json["tie_word_embeddings"] = config.tie_word_embeddings;
-  if (config.model_type == "llama") {
+  if (family->attention_bias == AttentionBias::kSetting) {
     json["attention_bias"] = config.attention_bias;
-    json["mlp_bias"] = config.mlp_bias;
-  } else {
-    json["sliding_window"] = nullptr;
   }
-  if (config.model_type == "qwen2") json["use_sliding_window"] = false;
+  if (family->mlp_bias_is_setting) json["mlp_bias"] = config.mlp_bias;
+  if (family->window != Window::kNone) json["sliding_window"] = nullptr;
+  if (family->window == Window::kUpperLayers) json["use_sliding_window"] = false;
   json["hidden_act"] = config.hidden_act;
   json["initializer_range"] = config.initializer_range;
   const auto optional_id = [](const std::optional<int64_t>& id) {

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "runtime/base/error.h"
-#include "runtime/formats/gguf_llama.h"
+#include "runtime/formats/gguf_weights.h"
 #include "runtime/formats/model_files_text.h"
 #include "runtime/formats/safetensors.h"
 
@@ -88,7 +88,7 @@ absl::Status ModelFiles::OpenGguf() {
   TANREN_ASSIGN_OR_RETURN(config_, ModelConfigFromGguf(*gguf));
   TANREN_ASSIGN_OR_RETURN(gguf_tokenizer_, ReadTokenizer(*gguf));
   TANREN_ASSIGN_OR_RETURN(chat_template_, gguf->FindString("tokenizer.chat_template"));
-  TANREN_ASSIGN_OR_RETURN(weights_, OpenGgufLlamaWeights(std::move(gguf), config_));
+  TANREN_ASSIGN_OR_RETURN(weights_, OpenGgufWeights(std::move(gguf), config_));
   return absl::OkStatus();
 }
 

@@ -5,7 +5,7 @@ Made with transformers 5.23.0, torch 2.11.0, safetensors 0.8.0, gguf 0.19.0.
 
 usage: tests/golden/llama.py [MODEL.gguf]    (writes tests/golden/llama/; without a model only the tiny ones)
 
-Each tiny model is a Hugging Face directory without tokenizer; reference.safetensors beside it holds:
+Each tiny model (qwen.py makes more of them) is a Hugging Face directory without tokenizer; reference.safetensors beside it holds:
   tokens [T], offsets [N + 1]   as fp32: documents one after another; each was run by itself, so
                                 that nothing leaks by construction
   logits [T, V]
@@ -58,17 +58,23 @@ def reference(model, vocabulary, generator):
     return result
 
 
+def save_tiny(folder, seed, model_class, config):
+    """A random model in `folder`, with its reference; returns the model."""
+    torch.manual_seed(seed)
+    model = model_class(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 1:  # norms and biases: not the trivial ones and zeros
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    model.save_pretrained(folder)
+    generator = torch.Generator().manual_seed(100 + seed)
+    save_file(reference(model, config.vocab_size, generator), folder / "reference.safetensors")
+    return model
+
+
 def tiny_models():
     for seed, (name, settings) in enumerate(MODELS.items()):
-        torch.manual_seed(seed)
-        model = LlamaForCausalLM(LlamaConfig(**(TINY | settings)))
-        with torch.no_grad():
-            for parameter in model.parameters():
-                if parameter.dim() == 1:  # norms and biases: not the trivial ones and zeros
-                    parameter.add_(0.1 * torch.randn_like(parameter))
-        model.save_pretrained(HERE / name)
-        generator = torch.Generator().manual_seed(100 + seed)
-        save_file(reference(model, TINY["vocab_size"], generator), HERE / name / "reference.safetensors")
+        save_tiny(HERE / name, seed, LlamaForCausalLM, LlamaConfig(**(TINY | settings)))
 
 
 TEXTS = ["The capital of France is Paris, and the capital of Japan is Tokyo.",

@@ -98,7 +98,9 @@ TEST(ModelConfig, WhatIsWrittenIsReadAsTheSame) {
             "low_freq_factor":1,"high_freq_factor":4,"original_max_position_embeddings":8192}})",
         R"({"attention_bias":true,"mlp_bias":true,"head_dim":6,"tie_word_embeddings":true})",
         R"({"model_type":"mistral","num_key_value_heads":1,"max_position_embeddings":64})",
-        R"({"model_type":"qwen2","num_key_value_heads":1,"max_position_embeddings":64})"}) {
+        R"({"model_type":"qwen2","num_key_value_heads":1,"max_position_embeddings":64})",
+        R"({"model_type":"qwen3","num_key_value_heads":1,"max_position_embeddings":64,
+            "head_dim":10,"attention_bias":true})"}) {
     const auto config = Read(more);
     ASSERT_TRUE(config.ok()) << config.status();
     const std::string text = ToJson(*config);
@@ -109,6 +111,8 @@ TEST(ModelConfig, WhatIsWrittenIsReadAsTheSame) {
     EXPECT_EQ(again->rope_scaling.kind, config->rope_scaling.kind);
     EXPECT_EQ(again->eos_token_ids, config->eos_token_ids);
     EXPECT_EQ(again->attention_bias, config->attention_bias);
+    EXPECT_EQ(again->architecture, config->architecture);
+    EXPECT_EQ(again->query_key_norm, config->query_key_norm);
     EXPECT_EQ(ModelTensors(*again, DType::kF32).size(), ModelTensors(*config, DType::kF32).size());
   }
 }
@@ -143,6 +147,67 @@ TEST(ModelConfig, UnsupportedValuesAreErrorsThatNameTheKey) {
                           "max_position_embeddings":32768})"),
               HasSubstr("sliding_window: is 4096"));
   EXPECT_THAT(ErrorOf(R"({"layer_types":["sliding_attention"]})"), HasSubstr("layer_types"));
+}
+
+// Qwen2.5-0.5B-Instruct's config.json.
+TEST(ModelConfig, ASlidingWindowThatIsSwitchedOffIsNone) {
+  const auto config = ModelConfigFromJson(R"({
+    "architectures": ["Qwen2ForCausalLM"], "attention_dropout": 0.0, "bos_token_id": 151643,
+    "eos_token_id": 151645, "hidden_act": "silu", "hidden_size": 896, "initializer_range": 0.02,
+    "intermediate_size": 4864, "max_position_embeddings": 32768, "max_window_layers": 21,
+    "model_type": "qwen2", "num_attention_heads": 14, "num_hidden_layers": 24,
+    "num_key_value_heads": 2, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0,
+    "sliding_window": 4096, "tie_word_embeddings": true, "torch_dtype": "bfloat16",
+    "transformers_version": "4.43.1", "use_cache": true, "use_sliding_window": false,
+    "vocab_size": 151936})",
+                                          "config.json");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->architecture, "Qwen2ForCausalLM");
+  EXPECT_EQ(config->head_dim, 64);
+  EXPECT_EQ(config->rope_theta, 1e6);
+  EXPECT_TRUE(config->attention_bias);
+  EXPECT_FALSE(config->attention_output_bias);
+  EXPECT_FALSE(config->query_key_norm);
+}
+
+TEST(ModelConfig, ASlidingWindowThatLayersUseIsAnErrorThatNamesThem) {
+  const auto qwen = [](std::string_view more) {
+    nlohmann::json json = nlohmann::json::parse(R"({"model_type":"qwen2","num_key_value_heads":1,
+        "max_position_embeddings":9000,"num_hidden_layers":4,"use_sliding_window":true})");
+    json.merge_patch(nlohmann::json::parse(more));
+    return json.dump();
+  };
+  EXPECT_THAT(ErrorOf(qwen(R"({"sliding_window":512,"max_window_layers":2})")),
+              HasSubstr("sliding_window: is 512 in layers 2 to 3, below max_position_embeddings"));
+  // What transformers takes for absent: 4096.
+  EXPECT_THAT(ErrorOf(qwen(R"({"max_window_layers":0})")), HasSubstr("is 4096 in layers 0 to 3"));
+  EXPECT_TRUE(Read(qwen(R"({"sliding_window":512,"max_window_layers":4})")).ok());
+  EXPECT_TRUE(Read(qwen(R"({"sliding_window":512})")).ok());  // from layer 28 on
+  EXPECT_TRUE(Read(qwen(R"({"sliding_window":9000,"max_window_layers":2})")).ok());
+  EXPECT_TRUE(Read(qwen(R"({"sliding_window":512,"max_window_layers":2,
+                            "use_sliding_window":false})"))
+                  .ok());
+}
+
+TEST(ModelConfig, Qwen3sHeadsHaveTheirOwnSize) {
+  const std::string qwen3 =
+      R"({"model_type":"qwen3","num_key_value_heads":1,"max_position_embeddings":64})";
+  // transformers takes 128 for an absent one, whatever the hidden size.
+  EXPECT_THAT(ErrorOf(qwen3), HasSubstr("head_dim: is missing"));
+  nlohmann::json json = nlohmann::json::parse(qwen3);
+  json["head_dim"] = 10;
+  const auto config = Read(json.dump());
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->head_dim, 10);
+  EXPECT_TRUE(config->query_key_norm);
+  for (const TensorInfo& tensor : ModelTensors(*config, DType::kF32)) {
+    if (tensor.name.ends_with("self_attn.q_proj.weight")) {
+      EXPECT_THAT(tensor.shape, ElementsAre(20, 8));
+    }
+    if (tensor.name.ends_with("_norm.weight") && tensor.name.find("self_attn") < 99) {
+      EXPECT_THAT(tensor.shape, ElementsAre(10));
+    }
+  }
 }
 
 TEST(ModelConfig, WrongSizesAreErrorsThatNameTheKey) {

@@ -1,4 +1,4 @@
-#include "runtime/formats/gguf_llama.h"
+#include "runtime/formats/gguf_weights.h"
 
 #include <algorithm>
 #include <array>
@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "runtime/base/error.h"
+#include "runtime/formats/model_family.h"
 
 namespace tanren::formats {
 namespace {
@@ -28,7 +29,8 @@ constexpr std::array kLayerNames = {
     Rename{"attn_k", "self_attn.k_proj"},      Rename{"attn_v", "self_attn.v_proj"},
     Rename{"attn_output", "self_attn.o_proj"}, Rename{"ffn_norm", "post_attention_layernorm"},
     Rename{"ffn_gate", "mlp.gate_proj"},       Rename{"ffn_up", "mlp.up_proj"},
-    Rename{"ffn_down", "mlp.down_proj"},
+    Rename{"ffn_down", "mlp.down_proj"},       Rename{"attn_q_norm", "self_attn.q_norm"},
+    Rename{"attn_k_norm", "self_attn.k_norm"},
 };
 
 // blk.N.attn_q.weight -> model.layers.N.self_attn.q_proj.weight; nothing for an unknown name.
@@ -54,10 +56,14 @@ std::optional<std::string> HuggingFaceName(std::string_view name) {
   return std::nullopt;
 }
 
-class GgufLlamaWeights final : public WeightsReader {
+class GgufWeights final : public WeightsReader {
  public:
-  GgufLlamaWeights(std::unique_ptr<Gguf> gguf, int64_t head_dim)
-      : WeightsReader(gguf->where()), gguf_(std::move(gguf)), head_dim_(head_dim) {}
+  GgufWeights(std::unique_ptr<Gguf> gguf, const ModelConfig& config)
+      : WeightsReader(gguf->where()),
+        gguf_(std::move(gguf)),
+        architecture_(config.architecture),
+        head_dim_(config.head_dim),
+        interleaved_(FamilyOfModelType(config.model_type)->gguf_interleaves_heads) {}
 
   absl::Status Rename() {
     std::vector<TensorInfo> renamed;
@@ -66,10 +72,10 @@ class GgufLlamaWeights final : public WeightsReader {
       const std::optional<std::string> name = HuggingFaceName(tensor.name);
       if (!name) {
         return absl::InvalidArgumentError(
-            fmt::format("{}: a Llama model has no tensor {}", where(), tensor.name));
+            fmt::format("{}: {} has no tensor {}", where(), architecture_, tensor.name));
       }
-      const bool permuted = name->find(".q_proj.") != std::string::npos ||
-                            name->find(".k_proj.") != std::string::npos;
+      const bool permuted = interleaved_ && (name->find(".q_proj.") != std::string::npos ||
+                                             name->find(".k_proj.") != std::string::npos);
       if (permuted && tensor.shape[0] % head_dim_ != 0) {
         return absl::InvalidArgumentError(fmt::format("{}: {}: found {} rows, expected heads of {}",
                                                       where(), tensor.name, tensor.shape[0],
@@ -113,15 +119,17 @@ class GgufLlamaWeights final : public WeightsReader {
   }
 
   std::unique_ptr<Gguf> gguf_;
+  std::string architecture_;
   int64_t head_dim_;
+  bool interleaved_;
   std::vector<Source> sources_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<WeightsReader>> OpenGgufLlamaWeights(std::unique_ptr<Gguf> gguf,
-                                                                    const ModelConfig& config) {
-  auto weights = std::make_unique<GgufLlamaWeights>(std::move(gguf), config.head_dim);
+absl::StatusOr<std::unique_ptr<WeightsReader>> OpenGgufWeights(std::unique_ptr<Gguf> gguf,
+                                                               const ModelConfig& config) {
+  auto weights = std::make_unique<GgufWeights>(std::move(gguf), config);
   TANREN_RETURN_IF_ERROR(weights->Rename());
   return weights;
 }
