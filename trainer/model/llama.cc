@@ -103,7 +103,8 @@ class Block final : public LlamaUnit {
         epsilon_(config.rms_norm_eps),
         attention_bias_(config.attention_bias),
         attention_output_bias_(config.attention_output_bias),
-        mlp_bias_(config.mlp_bias) {}
+        mlp_bias_(config.mlp_bias),
+        query_key_norm_(config.query_key_norm) {}
 
   Activations Forward(std::span<const at::Tensor> parameters, Activations in) const override {
     Reader weights(parameters);
@@ -111,14 +112,16 @@ class Block final : public LlamaUnit {
     const Affine q = weights.NextAffine(attention_bias_), k = weights.NextAffine(attention_bias_),
                  v = weights.NextAffine(attention_bias_),
                  o = weights.NextAffine(attention_output_bias_);
+    const HeadNorm q_norm = weights.NextHeadNorm(query_key_norm_, epsilon_),
+                   k_norm = weights.NextHeadNorm(query_key_norm_, epsilon_);
     const at::Tensor& post_norm = weights.Next();
     const Affine gate = weights.NextAffine(mlp_bias_), up = weights.NextAffine(mlp_bias_),
                  down = weights.NextAffine(mlp_bias_);
 
     const at::Tensor x_TD = kernels::RmsNorm(in.hidden, input_norm, epsilon_);
     const kernels::RotaryTable rotary{in.rotary_cos, in.rotary_sin};
-    const at::Tensor q_THd = kernels::Rotary(Heads(q(x_TD)), rotary);
-    const at::Tensor k_TKd = kernels::Rotary(Heads(k(x_TD)), rotary);
+    const at::Tensor q_THd = kernels::Rotary(q_norm(Heads(q(x_TD))), rotary);
+    const at::Tensor k_TKd = kernels::Rotary(k_norm(Heads(k(x_TD))), rotary);
     const at::Tensor mixed_THd = Attend(in, q_THd, k_TKd, Heads(v(x_TD)));
     const at::Tensor hidden_TD = in.hidden + o(mixed_THd.flatten(1));
 
@@ -133,6 +136,15 @@ class Block final : public LlamaUnit {
     at::Tensor operator()(const at::Tensor& x) const { return kernels::Linear(x, weight, bias); }
   };
 
+  // Of each head by itself; where the family has none, nothing happens.
+  struct HeadNorm {
+    at::Tensor weight_d;
+    double epsilon;
+    at::Tensor operator()(const at::Tensor& x_THd) const {
+      return weight_d.defined() ? kernels::RmsNorm(x_THd, weight_d, epsilon) : x_THd;
+    }
+  };
+
   // Hands out the parameters in the order of Specs().
   class Reader {
    public:
@@ -141,6 +153,9 @@ class Block final : public LlamaUnit {
     Affine NextAffine(bool with_bias) {
       const at::Tensor& weight = Next();
       return {weight, with_bias ? Next() : at::Tensor()};
+    }
+    HeadNorm NextHeadNorm(bool present, double epsilon) {
+      return {present ? Next() : at::Tensor(), epsilon};
     }
 
    private:
@@ -152,9 +167,9 @@ class Block final : public LlamaUnit {
 
   static std::vector<ParameterSpec> Specs(const ModelConfig& config, const std::string& prefix) {
     std::vector<ParameterSpec> specs;
-    const auto norm = [&](const char* name) {
-      specs.push_back(Vector(fmt::format("{}.{}.weight", prefix, name), config.hidden_size,
-                             Initializer::Kind::kOnes));
+    const auto norm = [&](const char* name, int64_t size) {
+      specs.push_back(
+          Vector(fmt::format("{}.{}.weight", prefix, name), size, Initializer::Kind::kOnes));
     };
     const auto affine = [&](const char* name, int64_t out, int64_t in, bool with_bias) {
       specs.push_back(Matrix(fmt::format("{}.{}.weight", prefix, name), out, in, config));
@@ -165,12 +180,16 @@ class Block final : public LlamaUnit {
     const int64_t width = config.hidden_size, ffn = config.intermediate_size;
     const int64_t queries = config.num_attention_heads * config.head_dim;
     const int64_t keys = config.num_key_value_heads * config.head_dim;
-    norm("input_layernorm");
+    norm("input_layernorm", width);
     affine("self_attn.q_proj", queries, width, config.attention_bias);
     affine("self_attn.k_proj", keys, width, config.attention_bias);
     affine("self_attn.v_proj", keys, width, config.attention_bias);
     affine("self_attn.o_proj", width, queries, config.attention_output_bias);
-    norm("post_attention_layernorm");
+    if (config.query_key_norm) {
+      norm("self_attn.q_norm", config.head_dim);
+      norm("self_attn.k_norm", config.head_dim);
+    }
+    norm("post_attention_layernorm", width);
     affine("mlp.gate_proj", ffn, width, config.mlp_bias);
     affine("mlp.up_proj", ffn, width, config.mlp_bias);
     affine("mlp.down_proj", width, ffn, config.mlp_bias);
@@ -194,6 +213,7 @@ class Block final : public LlamaUnit {
   bool attention_bias_;
   bool attention_output_bias_;
   bool mlp_bias_;
+  bool query_key_norm_;
 };
 
 class FinalNorm final : public LlamaUnit {

@@ -17,6 +17,8 @@ struct Family {
 
 constexpr Family kFamilies[] = {
     {"LlamaForCausalLM", BuildLlama},
+    {"Qwen2ForCausalLM", BuildLlama},
+    {"Qwen3ForCausalLM", BuildLlama},
 };
 
 }  // namespace

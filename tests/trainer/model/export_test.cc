@@ -8,6 +8,7 @@
 
 #include "nlohmann/json.hpp"
 #include "runtime/base/error.h"
+#include "runtime/formats/model_files.h"
 
 namespace tanren::trainer {
 namespace {
@@ -76,6 +77,49 @@ TEST_F(Export, AFailingReaderLeavesNothingBehind) {
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
 }
+
+// A tiny golden model, with SmolLM2's tokenizer for want of its own.
+class ExportOfFamily : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    const std::string name = GetParam();
+    folder_ = fs::temp_directory_path() /
+              fmt::format("tanren_export_{}_{}", getpid(), name.substr(name.find('/') + 1));
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  fs::path folder_;
+};
+
+TEST_P(ExportOfFamily, ReadsBackWithTheSameConfigurationAndTensors) {
+  const auto source =
+      ValueOrThrow(formats::ModelFiles::Open(fs::path("tests/golden") / GetParam()));
+  PretrainedModel model;
+  model.config = source.config();
+  model.model = ValueOrThrow(BuildModel(model.config));
+  model.text = ValueOrThrow(OpenModelText(TANREN_TEST_MODEL));
+  model.read = [&](const std::string& name, int64_t begin, int64_t end, std::span<float> values) {
+    ThrowIfError(source.weights().Read(name, begin, end, values));
+  };
+  ASSERT_EQ(ExportModel(model, formats::DType::kF32, folder_), absl::OkStatus());
+
+  const auto again = ValueOrThrow(formats::ModelFiles::Open(folder_));
+  EXPECT_EQ(formats::ToJson(again.config()), formats::ToJson(source.config()));
+  EXPECT_EQ(again.config().architecture, source.config().architecture);
+  ASSERT_EQ(again.weights().tensors().size(), source.weights().tensors().size());
+  for (const formats::TensorInfo& tensor : source.weights().tensors()) {
+    EXPECT_EQ(*again.weights().Read(tensor.name), *source.weights().Read(tensor.name))
+        << tensor.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, ExportOfFamily,
+                         testing::Values("llama/llama3_rope", "qwen/qwen2_tied",
+                                         "qwen/qwen2_untied", "qwen/qwen3"),
+                         [](const auto& info) {
+                           const std::string name = info.param;
+                           return name.substr(name.find('/') + 1);
+                         });
 
 TEST(OpenPretrained, SaysWhatIsMissing) {
   ModelPaths paths;

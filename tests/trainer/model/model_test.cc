@@ -43,6 +43,7 @@ TEST(Model, ParametersAreThoseOfTheFile) {
     formats::ModelConfig config = SmolLm2Config();
     config.tie_word_embeddings = tied;
     config.attention_bias = config.attention_output_bias = config.mlp_bias = !tied;
+    config.query_key_norm = tied;
     std::map<std::string, std::vector<int64_t>> expected, found;
     for (const formats::TensorInfo& tensor : formats::ModelTensors(config, formats::DType::kF32)) {
       expected[tensor.name] = tensor.shape;
@@ -57,6 +58,7 @@ TEST(Model, ParametersAreThoseOfTheFile) {
 TEST(Model, NormsAndBiasesHaveNoWeightDecay) {
   formats::ModelConfig config = SmolLm2Config();
   config.attention_bias = true;
+  config.query_key_norm = true;
   for (const parallel::ParameterSpec& spec : ParametersOf(BuildLlama(config))) {
     EXPECT_EQ(spec.decay, spec.shape.size() == 2) << spec.name;
   }
@@ -68,7 +70,8 @@ TEST(Model, AnUnknownArchitectureIsNamedWithThoseThatAreKnown) {
   const absl::Status status = BuildModel(config).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_THAT(std::string(status.message()),
-              AllOf(HasSubstr("MambaForCausalLM"), HasSubstr("LlamaForCausalLM")));
+              AllOf(HasSubstr("MambaForCausalLM"),
+                    HasSubstr("LlamaForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM")));
 }
 
 TEST(Model, ATokenCostsSixOperationsForEachParameterInAProduct) {

@@ -1,8 +1,9 @@
-// The Llama family against transformers in fp32 (tests/golden/llama.py).
+// Each family against transformers in fp32 (tests/golden/llama.py, qwen.py).
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -32,10 +33,10 @@ void ExpectClose(const at::Tensor& ours, const at::Tensor& theirs, const std::st
   EXPECT_LE(worst, kTolerance * theirs.abs().max().item<double>()) << what;
 }
 
-class TinyLlama : public testing::TestWithParam<const char*> {
+class TinyModel : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    const std::filesystem::path folder = std::filesystem::path("tests/golden/llama") / GetParam();
+    const std::filesystem::path folder = std::filesystem::path("tests/golden") / GetParam();
     reference_ = ValueOrThrow(formats::OpenSafetensors(folder / "reference.safetensors"));
     files_.emplace(ValueOrThrow(formats::ModelFiles::Open(folder)));
     model_ = ValueOrThrow(BuildModel(files_->config()));
@@ -73,13 +74,13 @@ class TinyLlama : public testing::TestWithParam<const char*> {
   parallel::Activations input_;
 };
 
-TEST_P(TinyLlama, LogitsOfPackedDocumentsAreThoseOfEachAlone) {
+TEST_P(TinyModel, LogitsOfPackedDocumentsAreThoseOfEachAlone) {
   const ResidentModel resident = ResidentModel::Load(model_, Reader(), at::kFloat);
   const at::Tensor hidden_TD = resident.Forward(input_);
   ExpectClose(kernels::Logits(hidden_TD, resident.head_weight_VD()), Reference("logits"), "logits");
 }
 
-TEST_P(TinyLlama, LossAndAllGradientsAreTransformers) {
+TEST_P(TinyModel, LossAndAllGradientsAreTransformers) {
   const auto alone = comm::SingleRank();
   parallel::Engine engine(model_.units, {model_.head}, *alone, {});
   engine.LoadParameters(Reader());
@@ -106,8 +107,14 @@ TEST_P(TinyLlama, LossAndAllGradientsAreTransformers) {
   EXPECT_EQ(compared, ParametersOf(model_).size());
 }
 
-INSTANTIATE_TEST_SUITE_P(, TinyLlama, testing::Values("tied", "untied", "llama3_rope"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(, TinyModel,
+                         testing::Values("llama/tied", "llama/untied", "llama/llama3_rope",
+                                         "qwen/qwen2_tied", "qwen/qwen2_untied", "qwen/qwen3"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '/', '_');
+                           return name;
+                         });
 
 TEST(SmolLm2, LogitsOnRealTextsAreTransformers) {
   std::ifstream file("tests/golden/llama/smollm2.json");
