@@ -81,18 +81,24 @@ class TrainingRun {
             *data_->source, objective_};
   }
 
+  // Nothing of an earlier run is touched yet, but a failure from here on is an event.
   absl::Status StartLog() {
+    // So that no rank is still to look whether another launch writes the events.
+    ranks_.Barrier("run folder");
     SetLogRank(ranks_.rank(), ranks_.size());
     TANREN_RETURN_IF_ERROR(MakeDirectories(folder_.log(ranks_.rank()).parent_path()));
-    return AddLogFile(folder_.log(ranks_.rank()));
+    TANREN_RETURN_IF_ERROR(AddLogFile(folder_.log(ranks_.rank())));
+    if (is_first()) {
+      TANREN_ASSIGN_OR_RETURN(events_, EventLog::Open(folder_.root()));
+    }
+    return absl::OkStatus();
   }
 
   // Where the run starts over, what an earlier one left goes only now: every rank has found the
   // model and the data to be right.
   absl::Status TakeFolder() {
-    ranks_.Barrier("run folder");
+    ranks_.Barrier("model and data");
     if (!is_first()) return absl::OkStatus();
-    TANREN_ASSIGN_OR_RETURN(events_, EventLog::Open(folder_.root()));
     if (!options_.resume) {
       TANREN_RETURN_IF_ERROR(events_->Clear());
       std::error_code ignored;

@@ -85,8 +85,8 @@ std::string Others(std::span<const FlightRecord> ranks, const std::set<int>& cul
 
 std::string Failure(std::span<const FlightRecord> ranks, const FlightRecord& first) {
   const std::string message = first.failure.empty() ? "no reason was given" : first.failure;
-  // Nobody else is there to be told apart from, and nothing to be waited for.
-  if (first.world_size == 1 && first.calls.empty()) return message;
+  // Nobody else is there to be told apart from, and what was done before the first step is plain.
+  if (first.world_size == 1 && (first.calls.empty() || LastCall(first)->step < 0)) return message;
   return fmt::format("rank {} failed {}: {}{}", first.rank, Where(first), message,
                      Others(ranks, {first.rank}, LastCall(first)));
 }

@@ -3,6 +3,7 @@
 exit code tells it too, and nothing is left that keeps the mended recipe from running."""
 
 import json
+import re
 import unittest
 
 from worker_runs import CONFIG, WorkerTest, column, run_worker, steps_of, write_rows
@@ -23,7 +24,9 @@ class ErrorsTest(WorkerTest):
                     self.assertIn(text, outcome.messages()[0])
                 self.assertNotIn("\tat ", outcome.err)  # no trace of the inside
                 self.assertEqual(outcome.err.count(expected[0]), 1, str(outcome))
-                for name in ("recipe.yaml", "metrics.jsonl", "events.pb", "checkpoints", "model"):
+                if ranks is None:  # no other rank, and no collective, belongs to the reason
+                    self.assertRegex(outcome.messages()[0], f"^tanren(-worker)?: [^ ]*{re.escape(expected[0])}")
+                for name in ("recipe.yaml", "metrics.jsonl", "checkpoints", "model"):
                     self.assertFalse((run / name).exists(), name)
         return run
 

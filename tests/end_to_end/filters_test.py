@@ -170,7 +170,7 @@ class FiltersTest(unittest.TestCase):
         self.assertEqual((len(answers[0]["ids"]), answers[0]["finish_reason"]), (2, "length"))
         self.assertEqual((answers[1]["text"], answers[1]["finish_reason"]), (" ", "stop"))
         self.assertEqual(answers[2]["ids"], answers[3]["ids"])  # of the likeliest one there is one choice
-        self.assert_error(answers[4], 5, "\"temperature\" is -1")
+        self.assert_error(answers[4], 5, "\"temperature\" is -1, expected 0 or more")
         self.assert_error(answers[5], 6, "\"max_new_tokens\" is 1.5, expected an integer")
         self.assert_error(answers[6], 7, "")
 

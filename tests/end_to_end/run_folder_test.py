@@ -203,12 +203,30 @@ class RunFolderTest(WorkerTest):
 
     def test_overwriting_with_a_recipe_that_fails_loses_nothing(self):
         run = self.train("precious", **self.CHANGES)
-        before = self.contents(run)
+        before, events = self.contents(run), (run / "events.pb").read_bytes()
         recipe = self.write_recipe("absent", data={"sources": [{"path": str(self.folder / "absent.jsonl")}]})
         outcome = run_worker("train", recipe, "--run", run, "--overwrite")
         self.assertNotEqual(outcome.code, 0)
         self.assertIn("absent.jsonl", outcome.messages()[0])
-        self.assertEqual(self.contents(run), before)
+        # What is new is that this was tried.
+        after = (run / "events.pb").read_bytes()
+        self.assertEqual(after[:len(events)], events)
+        [failure] = events_of(after[len(events):])
+        self.assertIn(b"absent.jsonl: can't open", failure[RUN_ENDED])
+        self.assertEqual({**self.contents(run), "events.pb": ""}, {**before, "events.pb": ""})
+
+    def test_a_start_that_fails_is_an_event_for_who_listens(self):
+        with tempfile.TemporaryDirectory(prefix="tanren.") as folder:
+            path = pathlib.Path(folder) / "events"
+            listener = Listener(path)
+            recipe = self.write_recipe("absent", data={"sources": [{"path": str(self.folder / "absent.jsonl")}]})
+            outcome = run_worker("train", recipe, "--run", self.folder / "runs" / "absent",
+                                 environment={"TANREN_EVENT_SOCKET": str(path)})
+            self.assertNotEqual(outcome.code, 0)
+            wait_until(lambda: listener.received, "the end of the events")
+            listener.close()
+        [failure] = events_of(listener.received[0])
+        self.assertIn(b"absent.jsonl: can't open", failure[RUN_ENDED])
 
     def test_a_run_that_goes_is_left_alone_by_a_second_one(self):
         run = self.folder / "runs" / "going"

@@ -18,7 +18,8 @@ import time
 import unittest
 
 WORKER = os.environ.get("TANREN_WORKER", "")
-MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
+# Ranks that wait yield: else they burn the time of those they wait for where the machine has other work.
+MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1"]
 SAVED = 75  # the exit code that means "resume me"
 PATIENCE = 120  # seconds that nothing takes, however loaded the machine is
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"

@@ -11,13 +11,17 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr double kUnlimited = std::numeric_limits<double>::max();
+
 // request[key] if it is there, within [least, most].
 absl::Status Override(const Json& request, const char* key, double least, double most,
                       double& value) {
   TANREN_ASSIGN_OR_RETURN(const double given, NumberOr(request, key, value));
   if (!(given >= least && given <= most)) {
+    const std::string expected = most == kUnlimited ? fmt::format("{} or more", least)
+                                                    : fmt::format("{} to {}", least, most);
     return absl::InvalidArgumentError(
-        fmt::format("\"{}\" is {}, expected {} to {}", key, given, least, most));
+        fmt::format("\"{}\" is {}, expected {}", key, given, expected));
   }
   value = given;
   return absl::OkStatus();
@@ -75,11 +79,10 @@ void AddGenerationFlags(CLI::App& command, GenerationRequest& defaults) {
 }
 
 absl::StatusOr<GenerationRequest> WithOverrides(const Json& request, GenerationRequest defaults) {
-  constexpr double kMax = std::numeric_limits<double>::max();
   TANREN_RETURN_IF_ERROR(
       OverrideInteger(request, "max_new_tokens", 0, 1 << 30, defaults.max_new_tokens));
   SamplingOptions& sampling = defaults.sampling;
-  TANREN_RETURN_IF_ERROR(Override(request, "temperature", 0, kMax, sampling.temperature));
+  TANREN_RETURN_IF_ERROR(Override(request, "temperature", 0, kUnlimited, sampling.temperature));
   TANREN_RETURN_IF_ERROR(OverrideInteger(request, "top_k", 0, 1 << 30, sampling.top_k));
   TANREN_RETURN_IF_ERROR(Override(request, "top_p", 0, 1, sampling.top_p));
   TANREN_RETURN_IF_ERROR(OverrideInteger(request, "seed", 0, 9007199254740992.0, sampling.seed));

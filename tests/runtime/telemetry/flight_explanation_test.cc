@@ -166,10 +166,17 @@ TEST(Explain, RanksWithoutARecordAreNamed) {
       "record here");
 }
 
-TEST(Explain, ALoneRankThatFailsBeforeItsFirstCollectiveSaysWhyAndNoMore) {
+TEST(Explain, ALoneRankThatFailsBeforeItsFirstStepSaysWhyAndNoMore) {
   FlightRecord alone = With(Rank(0, {}), RankStatus::kFailed, "recipe.yaml:3: no such key");
   alone.world_size = 1;
   EXPECT_EQ(Explain(std::vector<FlightRecord>{alone}), "recipe.yaml:3: no such key");
+  alone.calls = {Call(1, CallState::kDone, "run folder")};
+  alone.calls[0].step = -1;
+  EXPECT_EQ(Explain(std::vector<FlightRecord>{alone}), "recipe.yaml:3: no such key");
+  alone.calls = {Call(17, CallState::kDone)};
+  EXPECT_EQ(Explain(std::vector<FlightRecord>{alone}),
+            "rank 0 failed after all-gather #17 of 'model.layers.3' (step 7): recipe.yaml:3: no "
+            "such key");
 }
 
 class ExplainOnceTest : public ::testing::Test {
