@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -68,6 +69,21 @@ void DequantizeBlock(DType dtype, const std::byte* block, float* values) {
       for (int i = 0; i < kBlock; ++i) {
         values[i] = scale * static_cast<float>(Load<int8_t>(block + 2 + i));
       }
+  }
+}
+
+// quantize_row_q8_0_ref of ggml-quants.c: the quants are of the scale before it is rounded to fp16.
+void QuantizeQ8Block(const float* values, std::byte* block) {
+  float largest = 0;
+  for (int i = 0; i < kBlock; ++i) largest = std::max(largest, std::abs(values[i]));
+  const float scale = largest / 127;
+  // A scale of zero, or one whose inverse overflows: that is zero in fp16 too.
+  const float inverse = std::isfinite(1 / scale) ? 1 / scale : 0;
+  const uint16_t bits = FloatToHalf(scale);
+  std::memcpy(block, &bits, 2);
+  for (int i = 0; i < kBlock; ++i) {
+    // Away from zero where it is a tie.
+    block[2 + i] = static_cast<std::byte>(static_cast<int8_t>(std::round(values[i] * inverse)));
   }
 }
 
@@ -160,14 +176,22 @@ void DequantizeToFloat(DType dtype, std::span<const std::byte> bytes, int64_t be
 }
 
 void ConvertFromFloat(DType dtype, std::span<const float> values, std::span<std::byte> bytes) {
-  TANREN_CHECK(dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16,
+  TANREN_CHECK(dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 ||
+                   dtype == DType::kQ8_0,
                "can't write {}", Name(dtype));
-  const auto width = static_cast<size_t>(BlockBytes(dtype));
-  TANREN_CHECK(bytes.size() == values.size() * width, "{} bytes for {} values of {}", bytes.size(),
-               values.size(), Name(dtype));
+  const int64_t expected = ValueOrThrow(BytesFor(dtype, static_cast<int64_t>(values.size())));
+  TANREN_CHECK(static_cast<int64_t>(bytes.size()) == expected, "{} bytes for {} values of {}",
+               bytes.size(), values.size(), Name(dtype));
   if (values.empty()) return;
   if (dtype == DType::kF32) {
     std::memcpy(bytes.data(), values.data(), bytes.size());
+    return;
+  }
+  if (dtype == DType::kQ8_0) {
+    for (; !values.empty(); values = values.subspan(kBlock)) {
+      QuantizeQ8Block(values.data(), bytes.data());
+      bytes = bytes.subspan(static_cast<size_t>(BlockBytes(dtype)));
+    }
     return;
   }
   for (size_t i = 0; i < values.size(); ++i) {

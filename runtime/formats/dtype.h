@@ -51,7 +51,8 @@ void DequantizeToFloat(DType dtype, std::span<const std::byte> bytes, int64_t be
                        std::span<float> values);
 
 // Writes `values` as F32, F16 or BF16, rounded to nearest, ties to even; NaN stays NaN, what is too
-// large becomes infinite. Throws Error for other dtypes, and unless `bytes` holds exactly them.
+// large becomes infinite. Or as Q8_0, as ggml's reference does: whole blocks of finite values.
+// Throws Error for other dtypes, and unless `bytes` holds exactly them.
 void ConvertFromFloat(DType dtype, std::span<const float> values, std::span<std::byte> bytes);
 
 uint16_t FloatToBFloat16(float value);

@@ -7,29 +7,11 @@
 
 #include "runtime/base/error.h"
 #include "runtime/formats/byte_cursor.h"
+#include "runtime/formats/gguf_types.h"
 
 namespace tanren::formats {
 namespace {
 
-// The type numbers of metadata values.
-enum ValueType : uint32_t {
-  kUint8 = 0,
-  kInt8 = 1,
-  kUint16 = 2,
-  kInt16 = 3,
-  kUint32 = 4,
-  kInt32 = 5,
-  kFloat32 = 6,
-  kBoolean = 7,
-  kString = 8,
-  kArray = 9,
-  kUint64 = 10,
-  kInt64 = 11,
-  kFloat64 = 12,
-};
-
-constexpr uint32_t kMaxDimensions = 4;  // as ggml has it
-constexpr uint64_t kDefaultAlignment = 32;
 constexpr uint64_t kMaxAlignment = uint64_t{1} << 30;
 
 // Bytes of the smallest value of a type; 0 for a number that is no type.
@@ -38,59 +20,23 @@ uint64_t LeastBytes(uint32_t type) {
   return type < std::size(kBytes) ? kBytes[type] : 0;
 }
 
-// A tensor type by its number in ggml; its name alone where it isn't read.
-absl::StatusOr<DType> DTypeOf(uint32_t type) {
-  switch (type) {
-    case 0:
-      return DType::kF32;
-    case 1:
-      return DType::kF16;
-    case 2:
-      return DType::kQ4_0;
-    case 3:
-      return DType::kQ4_1;
-    case 8:
-      return DType::kQ8_0;
-    case 24:
-      return DType::kI8;
-    case 25:
-      return DType::kI16;
-    case 26:
-      return DType::kI32;
-    case 27:
-      return DType::kI64;
-    case 28:
-      return DType::kF64;
-    case 30:
-      return DType::kBF16;
-  }
-  constexpr const char* kOthers[] = {"F32",  "F16",  "Q4_0", "Q4_1", "Q4_2", "Q4_3",
-                                     "Q5_0", "Q5_1", "Q8_0", "Q8_1", "Q2_K", "Q3_K",
-                                     "Q4_K", "Q5_K", "Q6_K", "Q8_K"};
-  const std::string found = type < std::size(kOthers)
-                                ? fmt::format("type {} ({})", type, kOthers[type])
-                                : fmt::format("type {}", type);
-  return absl::InvalidArgumentError(fmt::format(
-      "found {}, expected F64, F32, F16, BF16, Q8_0, Q4_0, Q4_1 or an integer type", found));
-}
-
 int64_t ReadInteger(ByteCursor& cursor, uint32_t type, std::string_view what) {
   switch (type) {
-    case kUint8:
+    case kGgufUint8:
       return cursor.Read<uint8_t>(what);
-    case kInt8:
+    case kGgufInt8:
       return cursor.Read<int8_t>(what);
-    case kUint16:
+    case kGgufUint16:
       return cursor.Read<uint16_t>(what);
-    case kInt16:
+    case kGgufInt16:
       return cursor.Read<int16_t>(what);
-    case kUint32:
+    case kGgufUint32:
       return cursor.Read<uint32_t>(what);
-    case kInt32:
+    case kGgufInt32:
       return cursor.Read<int32_t>(what);
-    case kBoolean:
+    case kGgufBool:
       return cursor.Read<uint8_t>(what) != 0;
-    case kInt64:
+    case kGgufInt64:
       return cursor.Read<int64_t>(what);
     default: {
       const auto value = cursor.Read<uint64_t>(what);
@@ -104,22 +50,23 @@ int64_t ReadInteger(ByteCursor& cursor, uint32_t type, std::string_view what) {
 
 GgufValue ReadArray(ByteCursor& cursor, std::string_view what) {
   const auto type = cursor.Read<uint32_t>(what);
-  if (LeastBytes(type) == 0 || type == kArray) {
+  if (LeastBytes(type) == 0 || type == kGgufArray) {
     cursor.Fail(
         fmt::format("{}: found elements of type {}, expected numbers or strings", what, type));
   }
   const uint64_t count = cursor.ReadCount(LeastBytes(type), what);
-  if (type == kString) {
+  if (type == kGgufString) {
     std::vector<std::string> texts;
     texts.reserve(count);
     for (uint64_t i = 0; i < count; ++i) texts.push_back(cursor.ReadString(what));
     return texts;
   }
-  if (type == kFloat32 || type == kFloat64) {
+  if (type == kGgufFloat32 || type == kGgufFloat64) {
     std::vector<double> numbers;
     numbers.reserve(count);
     for (uint64_t i = 0; i < count; ++i) {
-      numbers.push_back(type == kFloat32 ? cursor.Read<float>(what) : cursor.Read<double>(what));
+      numbers.push_back(type == kGgufFloat32 ? cursor.Read<float>(what)
+                                             : cursor.Read<double>(what));
     }
     return numbers;
   }
@@ -133,15 +80,15 @@ GgufValue ReadValue(ByteCursor& cursor, std::string_view what) {
   const auto type = cursor.Read<uint32_t>(what);
   if (LeastBytes(type) == 0) cursor.Fail(fmt::format("{}: there is no value type {}", what, type));
   switch (type) {
-    case kString:
+    case kGgufString:
       return cursor.ReadString(what);
-    case kArray:
+    case kGgufArray:
       return ReadArray(cursor, what);
-    case kFloat32:
+    case kGgufFloat32:
       return cursor.Read<float>(what);
-    case kFloat64:
+    case kGgufFloat64:
       return cursor.Read<double>(what);
-    case kBoolean:
+    case kGgufBool:
       return ReadInteger(cursor, type, what) != 0;
     default:
       return ReadInteger(cursor, type, what);
@@ -159,15 +106,15 @@ Placed ReadTensorInfo(ByteCursor& cursor) {
   placed.info.name = cursor.ReadString("a tensor's name");
   const std::string& name = placed.info.name;
   const auto dimensions = cursor.Read<uint32_t>(name);
-  if (dimensions < 1 || dimensions > kMaxDimensions) {
-    cursor.Fail(
-        fmt::format("{}: found {} dimensions, expected 1 to {}", name, dimensions, kMaxDimensions));
+  if (dimensions < 1 || dimensions > kGgufMaxDimensions) {
+    cursor.Fail(fmt::format("{}: found {} dimensions, expected 1 to {}", name, dimensions,
+                            kGgufMaxDimensions));
   }
   for (uint32_t i = 0; i < dimensions; ++i) {
-    placed.info.shape.push_back(ReadInteger(cursor, kUint64, name));
+    placed.info.shape.push_back(ReadInteger(cursor, kGgufUint64, name));
   }
   std::reverse(placed.info.shape.begin(), placed.info.shape.end());
-  const absl::StatusOr<DType> dtype = DTypeOf(cursor.Read<uint32_t>(name));
+  const absl::StatusOr<DType> dtype = DTypeOfGgml(cursor.Read<uint32_t>(name));
   if (!dtype.ok()) cursor.Fail(fmt::format("{}: {}", name, std::string(dtype.status().message())));
   placed.info.dtype = *dtype;
   if (placed.info.shape.back() % BlockElements(*dtype) != 0) {
@@ -221,7 +168,7 @@ absl::StatusOr<std::unique_ptr<Gguf>> Gguf::Open(const std::filesystem::path& pa
 
 absl::Status Gguf::Parse() {
   ByteCursor cursor(file_.bytes(), where());
-  if (cursor.remaining() < 4 || cursor.Read<uint32_t>("the magic") != 0x46554747) {
+  if (cursor.remaining() < 4 || cursor.Read<uint32_t>("the magic") != kGgufMagic) {
     return absl::InvalidArgumentError(fmt::format("{}: this is no GGUF file", where()));
   }
   const auto version = cursor.Read<uint32_t>("the version");
@@ -243,7 +190,7 @@ absl::Status Gguf::Parse() {
   for (uint64_t i = 0; i < tensor_count; ++i) tensors.push_back(ReadTensorInfo(cursor));
 
   TANREN_ASSIGN_OR_RETURN(const auto stated, FindInt("general.alignment"));
-  const auto alignment = static_cast<uint64_t>(stated.value_or(kDefaultAlignment));
+  const auto alignment = static_cast<uint64_t>(stated.value_or(kGgufDefaultAlignment));
   if (!std::has_single_bit(alignment) || alignment > kMaxAlignment) {
     cursor.Fail(fmt::format("general.alignment is {}, expected a power of two", alignment));
   }

@@ -1,10 +1,10 @@
 #include <cmath>
-#include <numbers>
 
 #include "runtime/base/error.h"
 #include "runtime/formats/model_config.h"
 #include "runtime/formats/model_config_check.h"
 #include "runtime/formats/model_family.h"
+#include "runtime/formats/rope_scaling.h"
 
 namespace tanren::formats {
 namespace {
@@ -106,18 +106,6 @@ absl::Status RefuseUnsupported(const ArchitectureKeys& keys) {
   return absl::OkStatus();
 }
 
-// By how much Llama 3.1's scaling divides the frequency of dimension pair `pair`.
-double Llama3Divisor(const RopeScaling& scaling, double theta, int64_t pair, int64_t head_dim) {
-  const double exponent = 2.0 * static_cast<double>(pair) / static_cast<double>(head_dim);
-  const double wavelength = 2.0 * std::numbers::pi * std::pow(theta, exponent);
-  const auto context = static_cast<double>(scaling.original_max_position_embeddings);
-  if (wavelength < context / scaling.high_freq_factor) return 1.0;
-  if (wavelength > context / scaling.low_freq_factor) return scaling.factor;
-  const double smooth = (context / wavelength - scaling.low_freq_factor) /
-                        (scaling.high_freq_factor - scaling.low_freq_factor);
-  return 1.0 / ((1.0 - smooth) / scaling.factor + smooth);
-}
-
 // A GGUF keeps Llama 3.1's scaling as its result alone, one divisor for each pair. All published
 // models have the same three parameters and differ in the factor, which is the last divisor: so
 // they are assumed, and the assumption is checked.
@@ -191,8 +179,9 @@ absl::Status ReadBiases(const Gguf& gguf, const ModelFamily& family, ModelConfig
 absl::Status ReadTokenIds(const Gguf& gguf, ModelConfig& config) {
   TANREN_ASSIGN_OR_RETURN(config.bos_token_id, gguf.FindInt("tokenizer.ggml.bos_token_id"));
   TANREN_ASSIGN_OR_RETURN(config.pad_token_id, gguf.FindInt("tokenizer.ggml.padding_token_id"));
-  // A model may end its turn with another token than its text.
-  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
+  // A model may end its turn, or a message in it, with another token than its text.
+  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                          "tokenizer.ggml.eom_token_id"}) {
     TANREN_ASSIGN_OR_RETURN(const std::optional<int64_t> id, gguf.FindInt(key));
     if (id && (config.eos_token_ids.empty() || config.eos_token_ids[0] != *id)) {
       config.eos_token_ids.push_back(*id);

@@ -1,5 +1,6 @@
 #include "runtime/formats/safetensors_writer.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -8,7 +9,7 @@
 #include "nlohmann/json.hpp"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
-#include "runtime/formats/safetensors_file_writer.h"
+#include "runtime/formats/tensor_file_writer.h"
 
 namespace tanren::formats {
 namespace {
@@ -17,6 +18,49 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
+
+// The reference's order, so that the same tensors make the same file: wide elements first, which
+// keeps all aligned, and BF16 before F16.
+bool ComesBefore(const TensorInfo& a, const TensorInfo& b) {
+  const auto rank = [](DType dtype) {
+    return dtype == DType::kF32 ? 0 : dtype == DType::kBF16 ? 1 : 2;
+  };
+  if (a.dtype != b.dtype) return rank(a.dtype) < rank(b.dtype);
+  return a.name < b.name;
+}
+
+// Its length, then the text, padded so that the data that follows is aligned.
+absl::StatusOr<std::string> HeaderBytes(const nlohmann::ordered_json& header) {
+  try {
+    std::string text = header.dump();
+    text.resize((text.size() + 7) / 8 * 8, ' ');
+    const uint64_t length = text.size();
+    return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + text;
+  } catch (const nlohmann::json::exception& error) {
+    return absl::InvalidArgumentError(fmt::format("a tensor's name is no UTF-8: {}", error.what()));
+  }
+}
+
+// The tensors are checked.
+absl::StatusOr<std::unique_ptr<TensorFileWriter>> CreateOneFile(const fs::path& path,
+                                                                std::vector<TensorInfo> tensors) {
+  std::sort(tensors.begin(), tensors.end(), ComesBefore);
+  nlohmann::ordered_json header;
+  header["__metadata__"] = {{"format", "pt"}};
+  std::vector<PlacedTensor> placed;
+  int64_t position = 0;
+  for (const TensorInfo& tensor : tensors) {
+    const int64_t end = position + BlockBytes(tensor.dtype) * tensor.numel();
+    header[tensor.name] = {
+        {"dtype", Name(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {position, end}}};
+    placed.push_back({tensor, position});
+    position = end;
+  }
+  TANREN_ASSIGN_OR_RETURN(const std::string bytes, HeaderBytes(header));
+  const auto data = static_cast<int64_t>(bytes.size());
+  for (PlacedTensor& tensor : placed) tensor.offset += data;
+  return TensorFileWriter::Create(path, bytes, std::move(placed), data + position);
+}
 
 // Which file holds a tensor, and in the end the index of them.
 class Writer final : public SafetensorsWriter {
@@ -30,7 +74,7 @@ class Writer final : public SafetensorsWriter {
       weight_map_[tensor.name] = path.filename().string();
       total_bytes_ += BlockBytes(tensor.dtype) * tensor.numel();
     }
-    TANREN_ASSIGN_OR_RETURN(auto file, SafetensorsFileWriter::Create(path, std::move(tensors)));
+    TANREN_ASSIGN_OR_RETURN(auto file, CreateOneFile(path, std::move(tensors)));
     files_.push_back(std::move(file));
     return absl::OkStatus();
   }
@@ -55,7 +99,7 @@ class Writer final : public SafetensorsWriter {
 
  private:
   fs::path index_;
-  std::vector<std::unique_ptr<SafetensorsFileWriter>> files_;
+  std::vector<std::unique_ptr<TensorFileWriter>> files_;
   std::map<std::string, size_t, std::less<>> file_of_;
   std::map<std::string, std::string> weight_map_;
   int64_t total_bytes_ = 0;
