@@ -4,9 +4,12 @@
 
 namespace tanren::kernels {
 
-// Whether matrix products in bf16 run on units made for them (AVX512_BF16 or AMX). Where they
-// don't, libtorch's bf16 products are several times slower than its fp32 ones.
+// Whether matrix products in bf16 run on instructions made for them (AVX512_BF16; every CPU with
+// AMX has them too), and so faster than in fp32.
 bool HasFastBf16Products();
+
+// Whether there are tile units for bf16 as well (AMX), which libtorch's products use.
+bool HasAmxBf16();
 
 }  // namespace tanren::kernels
 

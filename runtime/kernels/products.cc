@@ -46,7 +46,7 @@ void MultiplyFewRows(const KernelTable& kernels, const Product& product) {
 }
 
 // Cuts the result into one block for each thread, as square as can be.
-void MultiplyBlocks(const KernelTable& kernels, const Product& product) {
+void MultiplyBlocks(const ProductKernel& kernel, const Product& product) {
   const int64_t work = product.rows * product.columns * product.depth;
   const int64_t threads =
       std::clamp<int64_t>(work / kGrain, 1, at::in_parallel_region() ? 1 : at::get_num_threads());
@@ -66,14 +66,14 @@ void MultiplyBlocks(const KernelTable& kernels, const Product& product) {
   const auto block = [](int64_t size, int64_t parts, int64_t unit) {
     return DivideUp(DivideUp(size, unit), parts) * unit;
   };
-  const int64_t rows = block(product.rows, best_down, kernels.tile_rows);
-  const int64_t columns = block(product.columns, across, kernels.tile_columns);
+  const int64_t rows = block(product.rows, best_down, kernel.tile_rows);
+  const int64_t columns = block(product.columns, across, kernel.tile_columns);
   at::parallel_for(0, threads, 1, [&](int64_t first, int64_t end) {
-    float* const scratch = ThreadScratch(kernels.multiply_scratch(product.depth));
+    float* const scratch = ThreadScratch(kernel.scratch_floats(product.depth));
     for (int64_t part = first; part < end; ++part) {
       const int64_t row = part / across * rows, column = part % across * columns;
-      kernels.multiply(product, row, std::min(row + rows, product.rows), column,
-                       std::min(column + columns, product.columns), scratch);
+      kernel.block(product, row, std::min(row + rows, product.rows), column,
+                   std::min(column + columns, product.columns), scratch);
     }
   });
 }
@@ -90,19 +90,29 @@ void MultiplyHere(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tens
                         b.size(1),
                         a.size(1),
                         into == Into::kAdd};
-  if (product.rows <= kFewRows && product.a.column_stride == 1 && product.b.row_stride == 1) {
-    MultiplyFewRows(Kernels(), product);
+  const KernelTable& kernels = Kernels();
+  const bool in_bf16 =
+      kernels.multiply_bf16.block != nullptr && (product.a.is_bf16 || product.b.is_bf16);
+  const bool reads_weight = product.a.column_stride == 1 && product.b.row_stride == 1;
+  // An operand that has to be rounded is, however many rows there are.
+  const bool rounds = in_bf16 && product.a.is_bf16 != product.b.is_bf16;
+  if (product.rows <= kFewRows && reads_weight && !rounds) {
+    MultiplyFewRows(kernels, product);
   } else {
-    MultiplyBlocks(Kernels(), product);
+    MultiplyBlocks(in_bf16 ? kernels.multiply_bf16 : kernels.multiply, product);
   }
 }
 
-// The dtype to multiply in.
+// The dtype to multiply in, by libtorch: the narrower of the two.
 at::ScalarType ProductDtype(const at::Tensor& a, const at::Tensor& b) {
-  const bool narrow_is_fast = !a.is_cpu() || HasFastBf16Products();
-  const auto narrow = a.scalar_type() == at::kFloat ? b.scalar_type() : a.scalar_type();
-  const bool half = narrow == at::kBFloat16 || narrow == at::kHalf;
-  return half && !narrow_is_fast ? at::kFloat : narrow;
+  return a.scalar_type() == at::kFloat ? b.scalar_type() : a.scalar_type();
+}
+
+// libtorch's products run on AMX where there is one, several times as fast as vectors are. They
+// round sums to bf16, so they serve where the result is that.
+bool SuitsTileUnits(const at::Tensor& a, const at::Tensor& b, const at::Tensor& out) {
+  const auto is_bf16 = [](const at::Tensor& x) { return x.scalar_type() == at::kBFloat16; };
+  return HasAmxBf16() && a.size(0) > kFewRows && is_bf16(a) && is_bf16(b) && is_bf16(out);
 }
 
 void MultiplyByAten(const at::Tensor& a_MK, const at::Tensor& b_KN, at::Tensor out, Into into) {
@@ -121,10 +131,6 @@ void MultiplyByAten(const at::Tensor& a_MK, const at::Tensor& b_KN, at::Tensor o
 
 }  // namespace
 
-bool MultipliesHere(const at::Tensor& a, const at::Tensor& b, int64_t rows) {
-  return IsFloatOrBf16(a) && IsFloatOrBf16(b) && (rows <= kFewRows || !HasFastBf16Products());
-}
-
 void Multiply(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& out_MN, Into into) {
   TANREN_CHECK(a_MK.dim() == 2 && b_KN.dim() == 2 && a_MK.size(1) == b_KN.size(0) &&
                    out_MN.dim() == 2 && out_MN.size(0) == a_MK.size(0) &&
@@ -133,7 +139,8 @@ void Multiply(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& 
                c10::str(out_MN.sizes()));
   at::NoGradGuard no_grad;
   if (out_MN.numel() == 0) return;
-  if (a_MK.size(1) > 0 && IsFloatOrBf16(out_MN) && MultipliesHere(a_MK, b_KN, a_MK.size(0))) {
+  const bool here = IsFloatOrBf16(a_MK) && IsFloatOrBf16(b_KN) && IsFloatOrBf16(out_MN);
+  if (here && a_MK.size(1) > 0 && !SuitsTileUnits(a_MK, b_KN, out_MN)) {
     MultiplyHere(a_MK, b_KN, out_MN, into);
   } else {
     MultiplyByAten(a_MK, b_KN, out_MN, into);

@@ -7,11 +7,11 @@
 
 #include "runtime/base/error.h"
 #include "runtime/kernels/attention.h"
+#include "runtime/kernels/fused_linear.h"
 #include "runtime/kernels/linear.h"
 #include "runtime/kernels/norm.h"
 #include "runtime/kernels/rotary.h"
 #include "runtime/kernels/rotary_frequencies.h"
-#include "runtime/kernels/swiglu.h"
 #include "trainer/model/shapes.h"
 
 namespace tanren::trainer {
@@ -118,23 +118,23 @@ class Block final : public LlamaUnit {
     const Affine gate = weights.NextAffine(mlp_bias_), up = weights.NextAffine(mlp_bias_),
                  down = weights.NextAffine(mlp_bias_);
 
-    const at::Tensor x_TD = kernels::RmsNorm(in.hidden, input_norm, epsilon_);
+    const std::vector<at::Tensor> qkv =
+        kernels::NormedLinears(in.hidden, input_norm, epsilon_, {q, k, v});
     const kernels::RotaryTable rotary{in.rotary_cos, in.rotary_sin};
-    const at::Tensor q_THd = kernels::Rotary(q_norm(Heads(q(x_TD))), rotary);
-    const at::Tensor k_TKd = kernels::Rotary(k_norm(Heads(k(x_TD))), rotary);
-    const at::Tensor mixed_THd = Attend(in, q_THd, k_TKd, Heads(v(x_TD)));
-    const at::Tensor hidden_TD = in.hidden + o(mixed_THd.flatten(1));
+    const at::Tensor q_THd = kernels::Rotary(q_norm(Heads(qkv[0])), rotary);
+    const at::Tensor k_TKd = kernels::Rotary(k_norm(Heads(qkv[1])), rotary);
+    const at::Tensor mixed_THd = Attend(in, q_THd, k_TKd, Heads(qkv[2]));
+    const at::Tensor hidden_TD =
+        in.hidden + kernels::Linear(mixed_THd.flatten(1), o.weight_OD, o.bias_O);
 
-    const at::Tensor y_TD = kernels::RmsNorm(hidden_TD, post_norm, epsilon_);
-    in.hidden = hidden_TD + down(kernels::SwiGlu(gate(y_TD), up(y_TD)));
+    const std::vector<at::Tensor> gate_up =
+        kernels::NormedLinears(hidden_TD, post_norm, epsilon_, {gate, up});
+    in.hidden = hidden_TD + kernels::GatedLinear(gate_up[0], gate_up[1], down);
     return in;
   }
 
  private:
-  struct Affine {
-    at::Tensor weight, bias;
-    at::Tensor operator()(const at::Tensor& x) const { return kernels::Linear(x, weight, bias); }
-  };
+  using Affine = kernels::AffineWeights;
 
   // Of each head by itself; where the family has none, nothing happens.
   struct HeadNorm {

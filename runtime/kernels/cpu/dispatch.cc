@@ -15,6 +15,9 @@ extern const KernelTable kTable;
 namespace avx512 {
 extern const KernelTable kTable;
 }
+namespace avx512bf16 {
+extern const ProductKernel kMultiplyBf16;
+}
 
 namespace {
 
@@ -25,16 +28,33 @@ bool HasAvx512() {
          __builtin_cpu_supports("avx512vl");
 }
 
+// The same loops, with products in bf16.
+const KernelTable& Avx512Bf16() {
+  static const KernelTable table = [] {
+    KernelTable made = avx512::kTable;
+    made.name = "avx512bf16";
+    made.multiply_bf16 = avx512bf16::kMultiplyBf16;
+    return made;
+  }();
+  return table;
+}
+
 const KernelTable& Choose() {
   const char* variable = std::getenv("TANREN_CPU");
   const std::string_view wanted = variable == nullptr ? "" : variable;
   if (wanted == "baseline") return baseline::kTable;
+  if (HasAvx512() && __builtin_cpu_supports("avx512bf16") &&
+      (wanted.empty() || wanted == "avx512bf16")) {
+    return Avx512Bf16();
+  }
   if (HasAvx512() && (wanted.empty() || wanted == "avx512")) return avx512::kTable;
   if (HasAvx2() && (wanted.empty() || wanted == "avx2")) return avx2::kTable;
   if (wanted.empty()) return baseline::kTable;
-  throw Error(absl::InvalidArgumentError(fmt::format(
-      "TANREN_CPU is \"{}\", expected baseline, avx2 or avx512 and no more than this CPU has",
-      std::string(wanted))));
+  throw Error(
+      absl::InvalidArgumentError(fmt::format("TANREN_CPU is \"{}\", expected baseline, avx2, "
+                                             "avx512 or avx512bf16 and no more than this CPU "
+                                             "has",
+                                             std::string(wanted))));
 }
 
 }  // namespace

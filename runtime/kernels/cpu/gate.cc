@@ -12,22 +12,13 @@ void Forward(const GateTask& task, int64_t first, int64_t end) {
   const T* gate = static_cast<const T*>(task.gate);
   const T* up = static_cast<const T*>(task.up);
   T* out = static_cast<T*>(task.out);
-  const auto value = [](Vec g, Vec u) { return g * Sigmoid(g) * u; };
-  int64_t i = first;
-  for (; i + kLanes <= end; i += kLanes) Store(out + i, value(Load(gate + i), Load(up + i)));
-  if (i < end) {
-    StoreSome(out + i, value(LoadSome(gate + i, end - i), LoadSome(up + i, end - i)), end - i);
-  }
+  ForEachVector(first, end, [&](int64_t i, auto load, auto store) {
+    const Vec g = load(gate + i);
+    store(out + i, g * Sigmoid(g) * load(up + i));
+  });
 }
 
-struct Derivative {
-  Vec gate, up;
-};
-TANREN_INLINE Derivative Differentiate(Vec g, Vec u, Vec d) {
-  const Vec sigmoid = Sigmoid(g);
-  return {d * u * sigmoid * (1 + g * (1 - sigmoid)), d * g * sigmoid};
-}
-
+// `out` may be null.
 template <typename T>
 void Backward(const GateTask& task, int64_t first, int64_t end) {
   const T* gate = static_cast<const T*>(task.gate);
@@ -35,19 +26,14 @@ void Backward(const GateTask& task, int64_t first, int64_t end) {
   const T* d_out = static_cast<const T*>(task.d_out);
   T* d_gate = static_cast<T*>(task.d_gate);
   T* d_up = static_cast<T*>(task.d_up);
-  int64_t i = first;
-  for (; i + kLanes <= end; i += kLanes) {
-    const Derivative d = Differentiate(Load(gate + i), Load(up + i), Load(d_out + i));
-    Store(d_gate + i, d.gate);
-    Store(d_up + i, d.up);
-  }
-  const int64_t rest = end - i;
-  if (rest > 0) {
-    const Derivative d =
-        Differentiate(LoadSome(gate + i, rest), LoadSome(up + i, rest), LoadSome(d_out + i, rest));
-    StoreSome(d_gate + i, d.gate, rest);
-    StoreSome(d_up + i, d.up, rest);
-  }
+  T* out = static_cast<T*>(task.out);
+  ForEachVector(first, end, [&](int64_t i, auto load, auto store) {
+    const Vec g = load(gate + i), u = load(up + i), d = load(d_out + i);
+    const Vec sigmoid = Sigmoid(g);
+    store(d_gate + i, d * u * sigmoid * (1 + g * (1 - sigmoid)));
+    store(d_up + i, d * g * sigmoid);
+    if (out != nullptr) store(out + i, g * sigmoid * u);
+  });
 }
 
 }  // namespace

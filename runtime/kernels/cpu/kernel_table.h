@@ -29,15 +29,23 @@ struct Product {
   bool add;
 };
 
+struct ProductKernel {
+  // One block of a product. Every element is summed in the same order however the product is cut.
+  // `scratch` has scratch_floats(depth) floats, at a 64-byte boundary.
+  void (*block)(const Product& product, int64_t first_row, int64_t end_row, int64_t first_column,
+                int64_t end_column, float* scratch);
+  int64_t (*scratch_floats)(int64_t depth);
+  int64_t tile_rows, tile_columns;  // blocks should be multiples of these
+};
+
 struct KernelTable {
   const char* name;
 
-  // One block of a product. Every element is summed in the same order however the product is cut.
-  // `scratch` has multiply_scratch(depth) floats.
-  void (*multiply)(const Product& product, int64_t first_row, int64_t end_row, int64_t first_column,
-                   int64_t end_column, float* scratch);
-  int64_t (*multiply_scratch)(int64_t depth);
-  int64_t tile_rows, tile_columns;  // blocks should be multiples of these
+  // In fp32, whatever the operands are.
+  ProductKernel multiply;
+  // In bf16 with sums in fp32: rounds what is fp32. `block` is null where the CPU has no
+  // instructions for it.
+  ProductKernel multiply_bf16;
 
   // Columns [first, end) of a product of few rows where the columns of `b` are contiguous (a weight
   // [columns, depth] transposed) and so are the rows of `a`: reads each weight once. `scratch` has
@@ -65,8 +73,8 @@ struct KernelTable {
   void (*logit_derivative)(const LogitRow& row, float d_logprob, float d_entropy);
 };
 
-// For this machine's CPU. The environment variable TANREN_CPU (baseline, avx2 or avx512) asks for
-// less than it has; anything that the CPU hasn't is an error.
+// For this machine's CPU. The environment variable TANREN_CPU (baseline, avx2, avx512 or
+// avx512bf16) asks for less than it has; anything that the CPU hasn't is an error.
 const KernelTable& Kernels();
 
 }  // namespace tanren::kernels

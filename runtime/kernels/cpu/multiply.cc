@@ -4,22 +4,16 @@
 #include "runtime/kernels/cpu/multiply.h"
 
 #include "runtime/kernels/cpu/pack.h"
+#include "runtime/kernels/cpu/product_block.h"
 
 namespace tanren::kernels::TANREN_ISA {
 namespace {
 
-// A panel of b (kDepthBlock × kTileColumns) stays in the first-level cache, a block of a
-// (kRowBlock × kDepthBlock) and its sums (kRowBlock × columns) in the second, packed b in the
-// third.
+// A panel of b (kDepthBlock × kTileColumns) stays in the first-level cache, packed b in the third.
 constexpr int64_t kDepthBlock = 256;
-constexpr int64_t kRowBlock = 96;
-constexpr int64_t kColumnBlock = 512;
 constexpr int64_t kPackedB = int64_t{1} << 20;
 // Rows of a are this far apart, so that they don't fall into one set of the cache.
 constexpr int64_t kRowStride = kDepthBlock + 16;
-
-int64_t Least(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t RoundUp(int64_t a, int64_t unit) { return (a + unit - 1) / unit * unit; }
 
 // Columns at once: fewer where the product is deep.
 int64_t ColumnBlock(int64_t depth) {
@@ -55,17 +49,6 @@ void PackA(const MatrixView& a, int64_t first_row, int64_t rows, int64_t k, int6
     PackPanels<kTileRows>(data, a.column_stride, depth, rows, to);
   }
 }
-
-template <typename T>
-void WriteRow(const float* sums, int64_t columns, bool add, T* out) {
-  int64_t i = 0;
-  for (; i + kLanes <= columns; i += kLanes) {
-    Store(out + i, add ? Load(out + i) + Load(sums + i) : Load(sums + i));
-  }
-  for (; i < columns; ++i) StoreOne(out + i, add ? ToFloat(out[i]) + sums[i] : sums[i]);
-}
-
-}  // namespace
 
 int64_t MultiplyScratch(int64_t depth) {
   return RoundUp(depth, kDepthBlock) * ColumnBlock(depth) + kRowBlock * kRowStride +
@@ -103,18 +86,14 @@ void Multiply(const Product& product, int64_t first_row, int64_t end_row, int64_
           }
         }
       }
-      for (int64_t i = 0; i < rows; ++i) {
-        const int64_t start = (row + i) * product.out_stride + column;
-        if (product.out_is_bf16) {
-          WriteRow(sums + i * kColumnBlock, columns, product.add,
-                   static_cast<Bf16*>(product.out) + start);
-        } else {
-          WriteRow(sums + i * kColumnBlock, columns, product.add,
-                   static_cast<float*>(product.out) + start);
-        }
-      }
+      WriteSums(product, sums, row, rows, column, columns);
     }
   }
 }
+
+}  // namespace
+
+extern const ProductKernel kMultiply;
+const ProductKernel kMultiply = {Multiply, MultiplyScratch, kTileRows, kTileColumns};
 
 }  // namespace tanren::kernels::TANREN_ISA

@@ -6,9 +6,7 @@
 
 namespace tanren::kernels::TANREN_ISA {
 
-int64_t MultiplyScratch(int64_t depth);
-void Multiply(const Product& product, int64_t first_row, int64_t end_row, int64_t first_column,
-              int64_t end_column, float* scratch);
+extern const ProductKernel kMultiply;
 void Dot(const Product& product, int64_t first_column, int64_t end_column, float* scratch);
 
 }  // namespace tanren::kernels::TANREN_ISA

@@ -11,21 +11,6 @@ TANREN_INLINE Vec Rounded(Vec x, const Bf16*) {
   return reinterpret_cast<Vec>(RoundToBf16(x) << 16);
 }
 
-// Calls step(column, load, store) for each vector of a row, the last of which may be partial.
-template <typename T, typename Step>
-TANREN_INLINE void ForRow(int64_t width, const Step& step) {
-  int64_t i = 0;
-  for (; i + kLanes <= width; i += kLanes) {
-    step(
-        i, [](const auto* p) { return Load(p); }, [](auto* p, Vec x) { Store(p, x); });
-  }
-  const int64_t rest = width - i;
-  if (rest == 0) return;
-  step(
-      i, [rest](const auto* p) { return LoadSome(p, rest); },
-      [rest](auto* p, Vec x) { StoreSome(p, x, rest); });
-}
-
 template <typename T>
 void Forward(const NormTask& task, int64_t first, int64_t end) {
   const T* weight = static_cast<const T*>(task.weight);
@@ -33,14 +18,14 @@ void Forward(const NormTask& task, int64_t first, int64_t end) {
     const T* x = static_cast<const T*>(task.x) + row * task.width;
     T* out = static_cast<T*>(task.out) + row * task.width;
     Vec squares = {};
-    ForRow<T>(task.width, [&](int64_t i, auto load, auto) {
+    ForEachVector(0, task.width, [&](int64_t i, auto load, auto) {
       const Vec v = load(x + i);
       squares += v * v;
     });
     const float mean = Sum(squares) / static_cast<float>(task.width);
     const float factor = 1 / __builtin_sqrtf(mean + task.epsilon);
     task.inverse_rms[row] = factor;
-    ForRow<T>(task.width, [&](int64_t i, auto load, auto store) {
+    ForEachVector(0, task.width, [&](int64_t i, auto load, auto store) {
       store(out + i, Rounded(load(x + i) * factor, x) * load(weight + i));
     });
   }
@@ -55,13 +40,13 @@ void Backward(const NormTask& task, int64_t first, int64_t end, float* d_weight)
     T* d_x = static_cast<T*>(task.d_x) + row * task.width;
     const float factor = task.inverse_rms[row];
     Vec dot = {};
-    ForRow<T>(task.width, [&](int64_t i, auto load, auto store) {
+    ForEachVector(0, task.width, [&](int64_t i, auto load, auto store) {
       const Vec normal = load(x + i) * factor, d = load(d_out + i);
       dot += d * load(weight + i) * normal;
       store(d_weight + i, load(d_weight + i) + d * Rounded(normal, x));
     });
     const float mean = Sum(dot) / static_cast<float>(task.width);
-    ForRow<T>(task.width, [&](int64_t i, auto load, auto store) {
+    ForEachVector(0, task.width, [&](int64_t i, auto load, auto store) {
       const Vec normal = load(x + i) * factor;
       store(d_x + i, (load(d_out + i) * load(weight + i) - normal * mean) * factor);
     });

@@ -22,8 +22,8 @@ struct NormTask {
 struct GateTask {
   const void *gate, *up;
   bool is_bf16;
-  void* out;
-  const void* d_out;
+  void* out;          // backward: null, or filled again
+  const void* d_out;  // backward
   void *d_gate, *d_up;
 };
 

@@ -2,7 +2,6 @@
 #include "runtime/kernels/cpu/attention_loops.h"
 #include "runtime/kernels/cpu/multiply.h"
 #include "runtime/kernels/cpu/row_loops.h"
-#include "runtime/kernels/cpu/tile.h"
 
 #define TANREN_TEXT_INNER(x) #x
 #define TANREN_TEXT(x) TANREN_TEXT_INNER(x)
@@ -12,10 +11,8 @@ namespace tanren::kernels::TANREN_ISA {
 extern const KernelTable kTable;
 const KernelTable kTable = {
     .name = TANREN_TEXT(TANREN_ISA),
-    .multiply = Multiply,
-    .multiply_scratch = MultiplyScratch,
-    .tile_rows = kTileRows,
-    .tile_columns = kTileColumns,
+    .multiply = kMultiply,
+    .multiply_bf16 = {},
     .dot = Dot,
     .attention_forward_scratch = AttentionForwardScratch,
     .attention_forward = AttentionForward,

@@ -119,6 +119,22 @@ TANREN_INLINE Vec Exp(Vec x) {
   return too_large ? Splat(__builtin_inff()) : result;
 }
 
+// Calls step(i, load, store) for each vector of elements begin … end − 1, the last of which may be
+// partial.
+template <typename Step>
+TANREN_INLINE void ForEachVector(int64_t begin, int64_t end, const Step& step) {
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) {
+    step(
+        i, [](const auto* p) { return Load(p); }, [](auto* p, Vec x) { Store(p, x); });
+  }
+  const int64_t rest = end - i;
+  if (rest == 0) return;
+  step(
+      i, [rest](const auto* p) { return LoadSome(p, rest); },
+      [rest](auto* p, Vec x) { StoreSome(p, x, rest); });
+}
+
 }  // namespace tanren::kernels::TANREN_ISA
 
 #endif  // TANREN_RUNTIME_KERNELS_CPU_VECTOR_H_
