@@ -1,14 +1,53 @@
+#include <algorithm>
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "fmt/format.h"
 #include "runtime/base/error.h"
 #include "trainer/commands/commands.h"
 #include "trainer/commands/model_arguments.h"
 #include "trainer/model/export.h"
+#include "trainer/model/export_gguf.h"
 
 namespace tanren::trainer {
+namespace {
+
+struct Precision {
+  const char* name;
+  formats::DType dtype;
+  bool only_gguf = false;
+};
+
+constexpr std::array kPrecisions = {
+    Precision{"bf16", formats::DType::kBF16}, Precision{"fp16", formats::DType::kF16},
+    Precision{"fp32", formats::DType::kF32}, Precision{"q8_0", formats::DType::kQ8_0, true}};
+
+std::vector<std::string> PrecisionNames() {
+  std::vector<std::string> names;
+  for (const Precision& precision : kPrecisions) names.emplace_back(precision.name);
+  return names;
+}
+
+absl::StatusOr<int> Convert(const std::string& from, const std::string& to,
+                            const std::string& dtype) {
+  const auto precision = std::find_if(kPrecisions.begin(), kPrecisions.end(),
+                                      [&](const Precision& known) { return known.name == dtype; });
+  const bool to_gguf = std::filesystem::path(to).extension() == ".gguf";
+  if (precision->only_gguf && !to_gguf) {
+    return absl::InvalidArgumentError(
+        fmt::format("--dtype {} is for GGUF files only, and {} doesn't end in .gguf", dtype, to));
+  }
+  TANREN_ASSIGN_OR_RETURN(const PretrainedModel model, OpenAnyModel(from));
+  TANREN_RETURN_IF_ERROR(to_gguf ? ExportGguf(model, precision->dtype, to)
+                                 : ExportModel(model, precision->dtype, to));
+  fmt::print("{}: {} parameters as {}\n", to, ParameterCount(model.model), dtype);
+  return 0;
+}
+
+}  // namespace
 
 void AddConvert(CLI::App& program, Action& action) {
   struct Arguments {
@@ -17,28 +56,25 @@ void AddConvert(CLI::App& program, Action& action) {
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = program.add_subcommand(
-      "convert", "Write a model as a Hugging Face directory that other programs load");
+      "convert",
+      "Write a model for other programs: a Hugging Face directory, or a GGUF for llama.cpp");
   command
       ->add_option(
           "from", arguments->from,
           "A GGUF file, a Hugging Face directory, a run's folder or one of its checkpoints")
       ->required();
-  command->add_option("to", arguments->to, "The directory to write; a model there is replaced")
+  command
+      ->add_option("to", arguments->to,
+                   "What to write: a GGUF where the name ends in .gguf, else a directory; a model "
+                   "there is replaced")
       ->required();
-  command->add_option("--dtype", arguments->dtype, "Of the weights")
-      ->check(CLI::IsMember({"bf16", "fp16", "fp32"}))
+  command
+      ->add_option("--dtype", arguments->dtype,
+                   "Of the weights; q8_0 (8 bits and a scale for each 32) for a GGUF only")
+      ->check(CLI::IsMember(PrecisionNames()))
       ->capture_default_str();
   command->callback([=, &action] {
-    action = [=]() -> absl::StatusOr<int> {
-      TANREN_ASSIGN_OR_RETURN(const PretrainedModel model, OpenAnyModel(arguments->from));
-      const formats::DType dtype = arguments->dtype == "fp32"   ? formats::DType::kF32
-                                   : arguments->dtype == "fp16" ? formats::DType::kF16
-                                                                : formats::DType::kBF16;
-      TANREN_RETURN_IF_ERROR(ExportModel(model, dtype, arguments->to));
-      fmt::print("{}: {} parameters as {}\n", arguments->to, ParameterCount(model.model),
-                 arguments->dtype);
-      return 0;
-    };
+    action = [=] { return Convert(arguments->from, arguments->to, arguments->dtype); };
   });
 }
 
