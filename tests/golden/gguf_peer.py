@@ -104,12 +104,16 @@ def greedy(llama, ids, count, ends):
 def check_text(llama, worker, path):
     ours = filter_lines(worker, "tokenize", path, [{"text": text} for text in TEXTS])
     for text, answer in zip(TEXTS, ours):
-        theirs = llama.tokenize(text.encode(), add_bos=False, special=True)
+        theirs = llama.tokenize(text.encode(), add_bos=True, special=True)  # where the file says so
         assert theirs == answer["ids"], (text, theirs, answer)
     template = llama.metadata.get("tokenizer.chat_template")
     if not template:
         return
-    special = lambda key: llama._model.token_get_text(int(llama.metadata[f"tokenizer.ggml.{key}_token_id"]))
+
+    def special(role):
+        id = llama.metadata.get(f"tokenizer.ggml.{role}_token_id")
+        return "" if id is None else llama._model.token_get_text(int(id))
+
     formatter = Jinja2ChatFormatter(template, eos_token=special("eos"), bos_token=special("bos"))
     theirs = formatter(messages=MESSAGES).prompt
     [ours] = filter_lines(worker, "render", path, [{"messages": MESSAGES, "add_generation_prompt": True}])

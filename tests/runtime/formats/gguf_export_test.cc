@@ -118,9 +118,7 @@ TEST_P(Families, OpenAgainAsTheSameModel) {
     ASSERT_TRUE(status.ok()) << status;
     const auto files = ModelFiles::Open(file);
     ASSERT_TRUE(files.ok()) << files.status();
-    ModelConfig expected = config;
-    expected.eos_token_ids = {2, 4, 3};
-    EXPECT_EQ(ToJson(files->config()), ToJson(expected));
+    EXPECT_EQ(ToJson(files->config()), ToJson(config));
     for (const TensorInfo& tensor : ModelTensors(config, dtype)) {
       std::vector<float> values(static_cast<size_t>(tensor.numel()));
       ASSERT_TRUE(ReadPlace(tensor.name, 0, tensor.numel(), values).ok());
