@@ -133,6 +133,7 @@ class TrainingRun {
     if (!options_.resume) {
       if (model_.read) {
         engine_->LoadParameters(model_.read);
+        model_.read = nullptr;  // lets the file's pages go
       } else {
         engine_->Initialize(recipe_.training().seed());
       }
@@ -153,6 +154,7 @@ class TrainingRun {
           fmt::format("{}: there is no checkpoint to resume from", folder_.checkpoints().string()));
     }
     TANREN_ASSIGN_OR_RETURN(const int64_t steps_done, Restore(*latest, Parts()));
+    last_step_ = steps_done;
     LogInfo("resuming behind step {} from {}", steps_done, latest->string());
     return steps_done;
   }

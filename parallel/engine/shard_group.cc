@@ -15,6 +15,18 @@ ShardLayout MakeLayout(const std::vector<ParameterSpec>& specs, int world_size) 
   return ShardLayout(shapes, world_size, ShardGroup::kAlignment);
 }
 
+// Adds a sparse gradient of rows, those of an embedding that were looked up, summed in fp32.
+void AddRows(const at::Tensor& gradient, at::Tensor& whole) {
+  at::Tensor rows = gradient._indices()[0], values = gradient._values().to(at::kFloat);
+  if (whole.scalar_type() != at::kFloat) {
+    const at::Tensor summed =
+        at::sparse_coo_tensor(gradient._indices(), values, gradient.sizes()).coalesce();
+    rows = summed.indices()[0];
+    values = summed.values().to(whole.scalar_type());
+  }
+  whole.index_add_(0, rows, values);
+}
+
 }  // namespace
 
 ShardGroup::ShardGroup(std::string name, std::vector<ParameterSpec> parameters,
@@ -80,7 +92,11 @@ void ShardGroup::Release() {
 }
 
 at::Tensor ShardGroup::WholeGradientView(int index) {
-  if (!gradient_.defined()) {
+  if (!gradient_.defined() && comm_.size() == 1) {
+    // The sum of this rank alone is the whole sum.
+    gradient_ = gradient_shard_;
+    written_.assign(specs_.size(), true);
+  } else if (!gradient_.defined()) {
     const at::ScalarType dtype = options_.sums_before_reduce ? at::kFloat : options_.gradient_dtype;
     gradient_ = at::empty({layout_.padded_numel()}, shard_.options().dtype(dtype));
     written_.assign(specs_.size(), false);
@@ -93,7 +109,10 @@ void ShardGroup::AddGradient(int index, const at::Tensor& gradient) {
   const at::NoGradGuard no_grad;
   TANREN_CHECK(trainable() && reducing_ == nullptr, "group '{}' takes no gradient now", name_);
   at::Tensor view = WholeGradientView(index);
-  if (written_[index]) {
+  if (gradient.is_sparse()) {
+    if (!written_[index]) view.zero_();
+    AddRows(gradient, view);
+  } else if (written_[index]) {
     view.add_(gradient);
   } else {
     view.copy_(gradient);
@@ -114,6 +133,10 @@ at::Tensor ShardGroup::MutableGradient(int index) {
 void ShardGroup::StartReduce() {
   const at::NoGradGuard no_grad;
   TANREN_CHECK(trainable() && reducing_ == nullptr, "group '{}' is being reduced", name_);
+  if (comm_.size() == 1) {
+    gradient_.reset();
+    return;
+  }
   // What nobody wrote, padding too, is zero.
   int64_t written_end = 0;
   for (size_t i = 0; i < specs_.size(); ++i) {

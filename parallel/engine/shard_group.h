@@ -59,7 +59,8 @@ class ShardGroup {
   // Leaf tensors in the order of specs(), always the same ones; without data while released.
   std::span<const at::Tensor> parameters() const { return parameters_; }
 
-  // Gradients of the whole, in the order of specs(). AddGradient adds `gradient` (any dtype).
+  // Gradients of the whole, in the order of specs(). AddGradient adds `gradient` (any dtype; of an
+  // embedding it may be sparse, the rows that were looked up).
   void AddGradient(int index, const at::Tensor& gradient);
   // A view that may be added to until the next StartReduce; needs sums_before_reduce (fp32).
   at::Tensor MutableGradient(int index);

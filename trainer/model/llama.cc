@@ -81,7 +81,9 @@ class Embedding final : public LlamaUnit {
                                                          ScalingOf(config.rope_scaling))) {}
 
   Activations Forward(std::span<const at::Tensor> parameters, Activations in) const override {
-    in.hidden = at::embedding(parameters[0], in.tokens_T);
+    // A dense gradient would be as large as the vocabulary, for the few rows that were looked up.
+    in.hidden = at::embedding(parameters[0], in.tokens_T, /*padding_idx=*/-1,
+                              /*scale_grad_by_freq=*/false, /*sparse=*/true);
     const kernels::RotaryTable table =
         kernels::MakeRotaryTable(inverse_frequencies_, in.positions_T, parameters[0].scalar_type());
     in.rotary_cos = table.cos_Td;

@@ -72,25 +72,27 @@ TEST(EngineEdges, AnUnusedParametersGradientIsZeroAndSoIsThePaddings) {
 }
 
 TEST(EngineEdges, ATiedGroupIsReducedOnceAfterItsLastUse) {
-  const auto world = comm::SingleRank();
-  ToyModel model = MakeToyModel({});
-  Engine* engine = nullptr;
-  std::vector<bool> tied_gradient_waits;
-  model.units.push_back(std::make_shared<ProbedUnit>(
-      "probed", [&] { tied_gradient_waits.push_back(engine->groups().front()->has_gradient()); }));
-  // Recompute runs the probe in the forward walk and again in the backward walk, after the head.
-  Engine made(model.units, model.head, *world, {.recompute = Recompute::kFull});
-  engine = &made;
-  ASSERT_EQ(made.groups().front()->name(), "embed+head");
-  const at::Tensor& reduced = made.groups().front()->gradient_shard();
-  made.Initialize(1);
-  const Activations input = ToyInput(0, 0, 2);
-  made.BeginStep();
-  const auto version = reduced._version();
-  made.ForwardBackward(input, ToyHead(input, 1));
-  EXPECT_THAT(tied_gradient_waits, ElementsAre(false, true));
-  EXPECT_FALSE(made.groups().front()->has_gradient());
-  EXPECT_EQ(reduced._version(), version + 1) << "added to once";
+  comm::RunRanks(2, [](comm::Communicator& world) {
+    ToyModel model = MakeToyModel({});
+    Engine* engine = nullptr;
+    std::vector<bool> tied_gradient_waits;
+    model.units.push_back(std::make_shared<ProbedUnit>("probed", [&] {
+      tied_gradient_waits.push_back(engine->groups().front()->has_gradient());
+    }));
+    // Recompute runs the probe in the forward walk and again in the backward walk, after the head.
+    Engine made(model.units, model.head, world, {.recompute = Recompute::kFull});
+    engine = &made;
+    ASSERT_EQ(made.groups().front()->name(), "embed+head");
+    const at::Tensor& reduced = made.groups().front()->gradient_shard();
+    made.Initialize(1);
+    const Activations input = ToyInput(0, 0, 2);
+    made.BeginStep();
+    const auto version = reduced._version();
+    made.ForwardBackward(input, ToyHead(input, 1));
+    EXPECT_THAT(tied_gradient_waits, ElementsAre(false, true));
+    EXPECT_FALSE(made.groups().front()->has_gradient());
+    EXPECT_EQ(reduced._version(), version + 1) << "added to once";
+  });
 }
 
 TEST(EngineEdges, TheUnitWithANotFiniteGradientIsNamed) {

@@ -158,7 +158,8 @@ TEST_P(EveryWay, TrainsLikeOneOrdinaryGraph) {
   const Way& way = GetParam();
   static const Result* const expected[2] = {new Result(TrainByOrdinaryAutograd({.tied = false})),
                                             new Result(TrainByOrdinaryAutograd({.tied = true}))};
-  const Result found = Train(way.ranks, way.micro_batches, {.tied = way.tied},
+  const Result found = Train(way.ranks, way.micro_batches,
+                             {.tied = way.tied, .sparse_embedding = way.prefetch_depth == 1},
                              {.zero_stage = way.zero_stage,
                               .recompute = way.recompute,
                               .prefetch_depth = way.prefetch_depth,
@@ -173,6 +174,21 @@ INSTANTIATE_TEST_SUITE_P(All, EveryWay, testing::ValuesIn(AllWays()), [](const a
                      way.recompute == Recompute::kFull ? "Recompute" : "", way.micro_batches,
                      way.prefetch_depth, way.tied ? "Tied" : "Untied");
 });
+
+TEST(Engine, RowsOfASparseGradientAreSummedInFp32BeforeTheyAreRounded) {
+  // Documents repeat tokens, so rows are added to several times.
+  const auto gradient = [](int ranks, bool sparse) {
+    return Train(ranks, 2, {.tied = false, .sparse_embedding = sparse},
+                 {.gradient_dtype = at::kBFloat16}, 1)
+        .first_gradients["embed.weight"];
+  };
+  for (int ranks : {1, 2}) {
+    const at::Tensor found = gradient(ranks, true), expected = gradient(1, false);
+    const double error = (found - expected).abs().max().item<double>();
+    EXPECT_LE(error, expected.abs().max().item<double>() / 128) << ranks;
+    EXPECT_GT(expected.abs().max().item<double>(), 0);
+  }
+}
 
 TEST(Engine, FillingReleasedWeightsWithNanChangesNothing) {
   const Result plain = Train(2, 2, {}, {.fill_released_with_nan = false});

@@ -24,11 +24,16 @@ class ToyUnit : public Unit {
 
 class Embedding final : public ToyUnit {
  public:
-  using ToyUnit::ToyUnit;
+  Embedding(const ParameterSpec& weight, bool sparse)
+      : ToyUnit("embed", {weight}), sparse_(sparse) {}
   Activations Forward(std::span<const at::Tensor> parameters, Activations in) const override {
-    in.hidden = at::embedding(parameters[0], in.tokens_T);
+    in.hidden = at::embedding(parameters[0], in.tokens_T, /*padding_idx=*/-1,
+                              /*scale_grad_by_freq=*/false, sparse_);
     return in;
   }
+
+ private:
+  bool sparse_;
 };
 
 class Block final : public ToyUnit {
@@ -65,8 +70,7 @@ ToyModel MakeToyModel(const ToyOptions& options) {
   ToyModel model;
   const auto trains = [&] { return static_cast<int>(model.units.size()) >= options.frozen_units; };
   const ParameterSpec embedding = Matrix("embed.weight", {kVocabulary, kWidth}, trains());
-  model.units.push_back(
-      std::make_shared<Embedding>("embed", std::vector<ParameterSpec>{embedding}));
+  model.units.push_back(std::make_shared<Embedding>(embedding, options.sparse_embedding));
   for (int i = 0; i < options.blocks; ++i) {
     const std::string name = "layers." + std::to_string(i);
     model.units.push_back(std::make_shared<Block>(

@@ -24,6 +24,8 @@ struct ToyOptions {
   int blocks = 3;
   bool tied = true;
   int frozen_units = 0;  // the first ones
+  // The embedding's gradient is a sparse tensor of the rows that were looked up.
+  bool sparse_embedding = false;
 };
 
 ToyModel MakeToyModel(const ToyOptions& options);
