@@ -133,11 +133,11 @@ class TrainingRun {
     if (!options_.resume) {
       if (model_.read) {
         engine_->LoadParameters(model_.read);
-        model_.read = nullptr;  // lets the file's pages go
       } else {
         engine_->Initialize(recipe_.training().seed());
       }
     }
+    model_.read = nullptr;  // lets the file's pages go
     optimizer_ = MakeOptimizer(recipe_.optimizer(), engine_->TrainableShards());
     if (compute_type_ == at::kHalf) {
       parallel::LossScaler::Options scaling;
