@@ -107,6 +107,8 @@ GenerationRequest RequestOf(const GenerationRecipe& recipe) {
   request.sampling.temperature = recipe.temperature();
   request.sampling.top_k = recipe.top_k();
   request.sampling.top_p = recipe.top_p();
+  request.sampling.min_p = recipe.min_p();
+  request.sampling.repetition_penalty = recipe.repetition_penalty();
   request.sampling.seed = recipe.seed();
   request.stop.assign(recipe.stop().begin(), recipe.stop().end());
   return request;

@@ -227,6 +227,8 @@ void Checker::Rest() {
               "generation.temperature", greedy);
   HasNoEffect(generation.temperature() == 0 && generation.top_p() != 1, "generation.top_p",
               "generation.temperature", greedy);
+  HasNoEffect(generation.temperature() == 0 && generation.min_p() != 0, "generation.min_p",
+              "generation.temperature", greedy);
   HasNoEffect(
       recipe_.parallel().progress_thread() && recipe_.parallel().backend() == ParallelRecipe::NCCL,
       "parallel.progress_thread", "parallel.backend", "it is for MPI; nccl progresses by itself");

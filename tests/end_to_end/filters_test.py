@@ -174,6 +174,53 @@ class FiltersTest(unittest.TestCase):
         self.assert_error(answers[5], 6, "\"max_new_tokens\" is 1.5, expected an integer")
         self.assert_error(answers[6], 7, "")
 
+    def test_generate_biases_penalises_and_filters_as_each_line_says(self):
+        prompt = {"prompt": "The capital of France is", "max_new_tokens": 8}
+        [plain] = self.filter("generate", [prompt], "--dtype", "fp32")
+        first = plain["ids"][0]
+        # One sentence again and again is what the penalty is for.
+        again = {"prompt": "Yes, yes, yes, yes, yes, yes,", "max_new_tokens": 8}
+        drawn = {**prompt, "temperature": 1.5, "seed": 3}
+        banned, forced, repeated, penalised, likeliest, loose = self.filter("generate", [
+            {**prompt, "logit_bias": {str(first): -1e9}}, {**prompt, "logit_bias": {"26843": 1e6}},
+            again, {**again, "repetition_penalty": 1.5}, {**drawn, "min_p": 1}, drawn], "--dtype", "fp32")
+        self.assertNotIn(first, banned["ids"])
+        self.assertEqual(forced["ids"], [26843] * 8)
+        self.assertLess(len(set(repeated["ids"])), len(set(penalised["ids"])))
+        self.assertEqual(likeliest["ids"], plain["ids"])
+        self.assertNotEqual(loose["ids"], plain["ids"])
+        # As flags for all lines; a line's bias takes the place of the flags'.
+        flags = ["--dtype", "fp32", "--repetition-penalty", "1.5", "--logit-bias", f"{first}=-1e9",
+                 "--logit-bias", "26843=-1e9"]
+        by_flag, by_line = self.filter("generate", [{**prompt, "repetition_penalty": 1},
+                                                    {**again, "logit_bias": {}}], *flags)
+        self.assertEqual((by_flag["ids"], by_line["ids"]), (banned["ids"], penalised["ids"]))
+
+    def test_generate_says_what_of_a_setting_is_out_of_range(self):
+        wrong = {
+            "top_p": (0, "\"top_p\" is 0, expected above 0, at most 1"),
+            "min_p": (1.5, "\"min_p\" is 1.5, expected 0 to 1"),
+            "repetition_penalty": (0, "\"repetition_penalty\" is 0, expected 0.001 to 1000"),
+            "logit_bias": ([1], "\"logit_bias\" is array, expected an object of token ids and numbers"),
+        }
+        biases = [({"x": 1}, "\"logit_bias\" has the key \"x\", expected the id of a token"),
+                  ({"5": "no"}, "\"logit_bias\": \"5\" is string, expected a number"),
+                  ({"5": 1e31}, "\"logit_bias\": \"5\" is 1e+31, expected -1e+30 to 1e+30"),
+                  ({str(VOCABULARY): 1}, f"the logit bias is of token {VOCABULARY}, expected 0 to {VOCABULARY - 1}")]
+        cases = [({key: value}, text) for key, (value, text) in wrong.items()]
+        cases += [({"logit_bias": bias}, text) for bias, text in biases]
+        answers = self.filter("generate", [{"prompt": "x", **settings} for settings, _ in cases], code=1)
+        for number, (answer, (_, text)) in enumerate(zip(answers, cases), start=1):
+            self.assert_error(answer, number, text)
+        for flag, value, text in (("--top-p", "0", "found 0, expected above 0, at most 1"),
+                                  ("--min-p", "2", "found 2, expected 0 to 1"),
+                                  ("--repetition-penalty", "-1", "found -1, expected 0.001 to 1000"),
+                                  ("--logit-bias", "5", "found \"5\", expected ID=VALUE"),
+                                  ("--logit-bias", f"{VOCABULARY}=1", f"expected 0 to {VOCABULARY - 1}")):
+            outcome = run_worker("generate", "--model", MODEL, flag, value, stdin="")
+            self.assertNotEqual(outcome.code, 0)
+            self.assertIn(text, outcome.err)
+
     def test_generate_draws_the_same_from_the_same_seed(self):
         line = {"prompt": "Once upon a time", "max_new_tokens": 12, "temperature": 1.0}
         first, again, other = [self.filter("generate", [line], "--dtype", "fp32", "--seed", seed)

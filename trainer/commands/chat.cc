@@ -118,6 +118,8 @@ void AddChat(CLI::App& program, Action& action) {
   command->callback([=, &action] {
     action = [=]() -> absl::StatusOr<int> {
       TANREN_ASSIGN_OR_RETURN(const LoadedModel model, LoadModel(arguments->model));
+      TANREN_RETURN_IF_ERROR(
+          CheckTokens(arguments->defaults.sampling, model.source.config.vocab_size));
       Conversation conversation(model, *arguments);
       return Talk(conversation);
     };

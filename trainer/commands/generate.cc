@@ -22,6 +22,7 @@ struct Arguments {
 absl::StatusOr<GenerationRequest> RequestOf(const Json& line, const Arguments& arguments,
                                             const PretrainedModel& model) {
   TANREN_ASSIGN_OR_RETURN(GenerationRequest request, WithOverrides(line, arguments.defaults));
+  TANREN_RETURN_IF_ERROR(CheckTokens(request.sampling, model.config.vocab_size));
   TANREN_ASSIGN_OR_RETURN(request.prompt,
                           PromptOf(line, model.text.chat_template.get(), *model.text.tokenizer));
   if (request.prompt.empty()) return absl::InvalidArgumentError("the prompt has no tokens");
@@ -64,8 +65,8 @@ void AddGenerate(CLI::App& program, Action& action) {
   CLI::App* command = program.add_subcommand(
       "generate",
       "{\"messages\"} or {\"prompt\"} in, {\"text\", \"ids\", \"finish_reason\"} out: a JSON line "
-      "for "
-      "each, which may also set max_new_tokens, temperature, top_k, top_p, seed and stop");
+      "for each, which may also set max_new_tokens, temperature, top_k, top_p, min_p, "
+      "repetition_penalty, logit_bias, seed and stop");
   arguments->model.AddTo(*command);
   AddGenerationFlags(*command, arguments->defaults);
   command->add_option("--batch-size", arguments->batch_size, "Answers generated side by side")
@@ -74,6 +75,8 @@ void AddGenerate(CLI::App& program, Action& action) {
   command->callback([=, &action] {
     action = [=]() -> absl::StatusOr<int> {
       TANREN_ASSIGN_OR_RETURN(const LoadedModel model, LoadModel(arguments->model));
+      TANREN_RETURN_IF_ERROR(
+          CheckTokens(arguments->defaults.sampling, model.source.config.vocab_size));
       const Generator generator = model.MakeGenerator(arguments->batch_size);
       // Several batches at once, so that a long answer doesn't hold up the others.
       return FilterLines(static_cast<size_t>(arguments->batch_size) * 8,

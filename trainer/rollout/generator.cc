@@ -96,12 +96,14 @@ class Generator::Run {
         : request(request),
           slot(slot),
           pending(of.prompt),
+          seen(of.prompt),
           decoder(tokenizer, /*skip_special=*/true),
           stops(of.stop) {}
 
     size_t request;
     int slot;
     std::vector<int32_t> pending;  // what the model hasn't seen: the prompt, then the last token
+    std::vector<int32_t> seen;     // the prompt and all that was generated
     text::StreamingDecoder decoder;
     StopScanner stops;
   };
@@ -128,7 +130,7 @@ class Generator::Run {
       const size_t request = active_[i]->request;
       const int32_t token =
           SampleToken({row.const_data_ptr<float>(), static_cast<size_t>(row.numel())},
-                      requests_[request].sampling, requests_[request].sequence,
+                      active_[i]->seen, requests_[request].sampling, requests_[request].sequence,
                       static_cast<uint32_t>(results_[request].ids.size()));
       if (Accept(*active_[i], token)) {
         cache_.Clear(active_[i]->slot);
@@ -180,6 +182,7 @@ class Generator::Run {
     if (listener_.text && !shown.empty()) listener_.text(sequence.request, shown);
     if (ended && listener_.finished) listener_.finished(sequence.request, result);
     sequence.pending.assign(1, token);
+    sequence.seen.push_back(token);
     return ended;
   }
 

@@ -69,6 +69,11 @@ TEST(Checks, EachPairThatContradictsItselfIsFoundAlone) {
       {{"generation.top_p=0.9"}, "the likeliest token"},
       {{"generation.top_k=9"}, "the likeliest token"},
       {{"generation.top_k=9", "generation.temperature=0.5"}, ""},
+      {{"generation.min_p=0.1"}, "the likeliest token"},
+      {{"generation.min_p=0.1", "generation.temperature=0.5"}, ""},
+      {{"generation.repetition_penalty=1.1"}, ""},
+      {{"generation.min_p=1.5"}, "expected a number from 0 to 1"},
+      {{"generation.repetition_penalty=0"}, "expected a number from 0.001 to 1000"},
       {{"parallel.progress_thread=true", "parallel.backend=nccl"}, "it is for MPI"},
   };
   for (const Case& one : cases) {

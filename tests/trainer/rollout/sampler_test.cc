@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <map>
+#include <string>
 #include <vector>
 
+#include "nlohmann/json.hpp"
 #include "runtime/base/error.h"
 
 namespace tanren::trainer {
@@ -18,7 +21,7 @@ std::map<int32_t, double> Frequencies(const std::vector<float>& logits,
                                       const SamplingOptions& options) {
   std::map<int32_t, double> share;
   for (uint32_t draw = 0; draw < kDraws; ++draw) {
-    share[SampleToken(logits, options, draw, 0)] += 1.0 / kDraws;
+    share[SampleToken(logits, {}, options, draw, 0)] += 1.0 / kDraws;
   }
   return share;
 }
@@ -27,7 +30,7 @@ std::map<int32_t, double> Frequencies(const std::vector<float>& logits,
 double Slack(double p) { return 4 * std::sqrt(p * (1 - p) / kDraws); }
 
 TEST(Sampler, TemperatureZeroTakesTheLikeliestTheLowestAmongEquals) {
-  EXPECT_EQ(SampleToken(std::vector<float>{1, 3, 3, 2}, {}, 0, 0), 1);
+  EXPECT_EQ(SampleToken(std::vector<float>{1, 3, 3, 2}, {}, {}, 0, 0), 1);
 }
 
 TEST(Sampler, DrawsFollowTheSoftmaxAtTheTemperature) {
@@ -65,22 +68,99 @@ TEST(Sampler, TopPKeepsTheFewestThatReachTheProbability) {
   EXPECT_EQ(Frequencies(logits, options).size(), 1u);
 }
 
+TEST(Sampler, MinPKeepsTheTokensNearTheLikeliest) {
+  const std::vector<float> logits = {std::log(0.1f), std::log(0.6f), std::log(0.3f)};
+  SamplingOptions options;
+  options.temperature = 1;
+  options.min_p = 0.4;  // of 0.6 it is 0.24
+  const auto share = Frequencies(logits, options);
+  EXPECT_EQ(share.size(), 2u);
+  EXPECT_NEAR(share.at(2), 1.0 / 3, Slack(1.0 / 3));
+}
+
+TEST(Sampler, BiasAndPenaltyChangeTheLikeliestToo) {
+  const std::vector<float> logits = {2, 3, 1};
+  SamplingOptions options;
+  options.repetition_penalty = 2;
+  EXPECT_EQ(SampleToken(logits, {}, options, 0, 0), 1);
+  EXPECT_EQ(SampleToken(logits, std::vector<int32_t>{1}, options, 0, 0), 0);
+  // Once, not twice: 3 / 2 is above 1.
+  EXPECT_EQ(SampleToken(logits, std::vector<int32_t>{0, 1, 1}, options, 0, 0), 1);
+  options.logit_bias = {{2, 5.0f}};
+  EXPECT_EQ(SampleToken(logits, {}, options, 0, 0), 2);
+}
+
+TEST(Sampler, ABannedTokenIsNoChoice) {
+  SamplingOptions options;
+  options.temperature = 1;
+  options.logit_bias = {{2, -1e30f}};
+  EXPECT_EQ(ChoicesOf(std::vector<float>{0, 0, 9}, {}, options).ids, (std::vector<int32_t>{0, 1}));
+}
+
+TEST(Sampler, AnIdOutsideOfTheVocabularyIsAnError) {
+  SamplingOptions options;
+  options.logit_bias = {{2, 1.0f}};
+  EXPECT_THROW(ChoicesOf(std::vector<float>{0, 1}, {}, options), Error);
+  options = {};
+  options.repetition_penalty = 2;
+  EXPECT_THROW(ChoicesOf(std::vector<float>{0, 1}, std::vector<int32_t>{-1}, options), Error);
+}
+
+SamplingOptions OptionsOf(const nlohmann::json& json) {
+  SamplingOptions options;
+  options.temperature = json.at("temperature");
+  options.top_k = json.value("top_k", 0);
+  options.top_p = json.value("top_p", 1.0);
+  options.min_p = json.value("min_p", 0.0);
+  options.repetition_penalty = json.value("repetition_penalty", 1.0);
+  if (!json.contains("logit_bias")) return options;
+  for (const auto& [id, bias] : json["logit_bias"].items()) {
+    options.logit_bias[std::stoi(id)] = bias.get<float>();
+  }
+  return options;
+}
+
+TEST(Sampler, LeavesTheTokensAndProbabilitiesThatTransformersLeaves) {
+  std::ifstream file("tests/golden/sampling/cases.json");
+  const nlohmann::json cases = nlohmann::json::parse(file);
+  ASSERT_GE(cases.size(), 20u);
+  for (const nlohmann::json& one : cases) {
+    const TokenChoices choices =
+        ChoicesOf(one["logits"].get<std::vector<float>>(), one["seen"].get<std::vector<int32_t>>(),
+                  OptionsOf(one["options"]));
+    std::map<int32_t, double> found, expected;
+    for (size_t i = 0; i < choices.ids.size(); ++i) {
+      found[choices.ids[i]] = std::log(choices.probabilities[i]);
+    }
+    for (size_t i = 0; i < one["kept"].size(); ++i) {
+      expected[one["kept"][i]] = one["log_probabilities"][i];
+    }
+    ASSERT_EQ(found.size(), expected.size()) << one["options"];
+    for (const auto& [id, log_probability] : expected) {
+      ASSERT_TRUE(found.contains(id)) << one["options"] << " token " << id;
+      // The peer divides by the temperature in fp32, which a logit of 16 gives 1e-6.
+      EXPECT_NEAR(found[id], log_probability, 5e-6) << one["options"] << " token " << id;
+    }
+  }
+}
+
 TEST(Sampler, ADrawIsAFunctionOfSeedSequenceAndPosition) {
   const std::vector<float> logits(1000, 0.0f);
   SamplingOptions options;
   options.temperature = 1;
   options.seed = 7;
-  const int32_t drawn = SampleToken(logits, options, 3, 5);
-  EXPECT_EQ(SampleToken(logits, options, 3, 5), drawn);
-  EXPECT_NE(SampleToken(logits, options, 3, 6), drawn);
-  EXPECT_NE(SampleToken(logits, options, 4, 5), drawn);
+  const int32_t drawn = SampleToken(logits, {}, options, 3, 5);
+  EXPECT_EQ(SampleToken(logits, {}, options, 3, 5), drawn);
+  EXPECT_NE(SampleToken(logits, {}, options, 3, 6), drawn);
+  EXPECT_NE(SampleToken(logits, {}, options, 4, 5), drawn);
   options.seed = 8;
-  EXPECT_NE(SampleToken(logits, options, 3, 5), drawn);
+  EXPECT_NE(SampleToken(logits, {}, options, 3, 5), drawn);
 }
 
 TEST(Sampler, NotANumberIsAnError) {
   EXPECT_THROW(
-      SampleToken(std::vector<float>{0, std::numeric_limits<float>::quiet_NaN()}, {}, 0, 0), Error);
+      SampleToken(std::vector<float>{0, std::numeric_limits<float>::quiet_NaN()}, {}, {}, 0, 0),
+      Error);
 }
 
 }  // namespace
