@@ -216,20 +216,26 @@ class TrainingRun {
     options.every_steps = recipe_.checkpoint().every_steps();
     options.save.retention.keep_last = recipe_.checkpoint().keep_last();
     options.save.retention.keep_best = recipe_.checkpoint().keep_best();
+    options.in_background = recipe_.checkpoint().in_background();
+    options.skip_when_busy = recipe_.checkpoint().when_busy() == CheckpointRecipe::SKIP;
+    options.go_on_after_failure = recipe_.checkpoint().when_failing() == CheckpointRecipe::GO_ON;
     options.recipe_digest = Digest(recipe_);
     return options;
   }
 
   CheckpointListener PublishListener() {
     if (!is_first()) return nullptr;
-    return [this](int64_t step, const fs::path& path, double seconds) {
+    return [this](const PublishedCheckpoint& checkpoint) {
       Event event;
-      event.mutable_checkpoint_published()->set_step(step);
-      event.mutable_checkpoint_published()->set_path(path.string());
-      event.mutable_checkpoint_published()->set_seconds(seconds);
+      tanren::CheckpointPublished& published = *event.mutable_checkpoint_published();
+      published.set_step(checkpoint.step);
+      published.set_path(checkpoint.path.string());
+      published.set_seconds(checkpoint.seconds);
+      published.set_waited_seconds(checkpoint.waited_seconds);
       ThrowIfError(events_->Append(std::move(event)));
-      LogInfo("checkpoint {} in {:.1f} s", path.string(), seconds);
-      last_step_ = step;
+      LogInfo("checkpoint {} in {:.1f} s; training waited {:.2f} s", checkpoint.path.string(),
+              checkpoint.seconds, checkpoint.waited_seconds);
+      last_step_ = checkpoint.step;
     };
   }
 

@@ -39,6 +39,8 @@ class Callback {
  public:
   virtual ~Callback() = default;
   virtual void RunStarted(StartReport& report) {}
+  // The step's gradients are there; the optimizer is about to change parameters and its state.
+  virtual void BeforeUpdate() {}
   virtual void StepFinished(StepReport& report) {}
 };
 

@@ -1,11 +1,13 @@
 #include "trainer/loop/checkpointing.h"
 
-#include <chrono>
+#include <ATen/ATen.h>
+
 #include <cmath>
 #include <utility>
 
 #include "parallel/checkpoint/checkpoint_folder.h"
 #include "runtime/base/error.h"
+#include "runtime/base/log.h"
 
 namespace tanren::trainer {
 namespace {
@@ -13,17 +15,52 @@ namespace {
 constexpr char kCursor[] = "cursor";
 constexpr char kRecipeDigest[] = "recipe_digest";
 
+// Adds the seconds that it lives to a sum.
+class WaitTimer {
+ public:
+  explicit WaitTimer(double& sum) : sum_(sum), start_(std::chrono::steady_clock::now()) {}
+  ~WaitTimer() {
+    sum_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+ private:
+  double& sum_;
+  std::chrono::steady_clock::time_point start_;
+};
+
 }  // namespace
 
 Checkpointing::Checkpointing(TrainingParts parts, CheckpointingOptions options,
                              CheckpointListener published)
     : parts_(parts), options_(std::move(options)), published_(std::move(published)) {}
 
-void Checkpointing::StepFinished(StepReport& report) {
-  const bool due = options_.every_steps > 0 && report.step % options_.every_steps == 0;
-  if (!due && !report.is_last && !report.stop_requested) return;
+void Checkpointing::BeforeUpdate() {
+  if (pending_ == nullptr) return;
+  const WaitTimer timer(waited_seconds_);
+  pending_->WaitUntilRead();
+}
 
-  const auto start = std::chrono::steady_clock::now();
+void Checkpointing::StepFinished(StepReport& report) {
+  const bool ends = report.is_last || report.stop_requested;
+  const bool due = ends || (options_.every_steps > 0 && report.step % options_.every_steps == 0);
+  if (pending_ != nullptr) {
+    const bool waits = due && (ends || !options_.skip_when_busy);
+    if (waits || AllWritten()) Publish(/*must_succeed=*/false);
+  }
+  if (!due) return;
+  if (pending_ != nullptr) {
+    LogWarning("no checkpoint at step {}: that of step {} is still being written", report.step,
+               pending_->step());
+    return;
+  }
+  Start(report);
+  if (ends || !options_.in_background) Publish(/*must_succeed=*/ends);
+}
+
+void Checkpointing::Start(const StepReport& report) {
+  started_ = Clock::now();
+  waited_seconds_ = 0;
+  const WaitTimer timer(waited_seconds_);
   parallel::CheckpointMeta meta;
   meta.step = report.step;
   if (const auto found = report.metrics.find("validation_loss");
@@ -31,11 +68,33 @@ void Checkpointing::StepFinished(StepReport& report) {
     meta.metric = found->second;
   }
   meta.extra = {{kCursor, report.cursor}, {kRecipeDigest, options_.recipe_digest}};
-  ThrowIfError(parallel::SaveCheckpoint(options_.folder, parts_.ranks, parts_.engine,
-                                        parts_.optimizer, parts_.scaler, meta, options_.save));
+  pending_ = ValueOrThrow(parallel::BackgroundSave::Start(options_.folder, parts_.ranks,
+                                                          parts_.engine, parts_.optimizer,
+                                                          parts_.scaler, meta, options_.save));
+}
+
+bool Checkpointing::AllWritten() const {
+  const at::Tensor written = at::full({1}, pending_->Written() ? 1 : 0, at::kInt)
+                                 .to(at::Device(parts_.ranks.device_type()));
+  parts_.ranks.AllReduce(written, comm::ReduceOp::kMin, "checkpoint written")->Wait();
+  return written.cpu().item<int>() == 1;
+}
+
+void Checkpointing::Publish(bool must_succeed) {
+  const std::unique_ptr<parallel::BackgroundSave> save = std::move(pending_);
+  absl::Status status;
+  {
+    const WaitTimer timer(waited_seconds_);
+    status = save->Publish();
+  }
+  if (!status.ok() && options_.go_on_after_failure && !must_succeed) {
+    LogWarning("no checkpoint at step {}: {}", save->step(), std::string(status.message()));
+    return;
+  }
+  ThrowIfError(status);
   if (!published_) return;
-  published_(report.step, options_.folder / parallel::CheckpointName(report.step),
-             std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  published_({save->step(), options_.folder / parallel::CheckpointName(save->step()),
+              std::chrono::duration<double>(Clock::now() - started_).count(), waited_seconds_});
 }
 
 absl::StatusOr<int64_t> Restore(const std::filesystem::path& path, TrainingParts parts) {

@@ -57,6 +57,7 @@ StepReport TrainingLoop::Step(int64_t index) {
   parts_.engine.FinishStep();
   const Agreed agreed = Agree(loss_sum, stop_requested_());
 
+  for (const auto& callback : callbacks_) callback->BeforeUpdate();
   StepReport report;
   report.learning_rate = parallel::LearningRateAt(options_.schedule, index);
   const parallel::UpdateOutcome outcome = parallel::UpdateParameters(

@@ -46,15 +46,24 @@ class CheckpointingTest : public testing::Test {
     int64_t steps = 5;
     std::map<int64_t, double> metrics;
     parallel::SaveOptions save;
+    bool in_background = true;
+    bool skip_when_busy = false;
+    bool go_on_after_failure = false;
   };
   void Train(SmallTraining& training, const Run& run, CheckpointListener listener = nullptr) const {
     int64_t asked = 0;
+    CheckpointingOptions options;
+    options.folder = folder_.path();
+    options.every_steps = run.every_steps;
+    options.in_background = run.in_background;
+    options.skip_when_busy = run.skip_when_busy;
+    options.go_on_after_failure = run.go_on_after_failure;
+    options.save = run.save;
+    options.recipe_digest = "abc";
     training.Run(0, run.steps,
                  ListOf(std::make_unique<HeldOut>(run.metrics),
-                        std::make_unique<Checkpointing>(
-                            training.parts(),
-                            CheckpointingOptions{folder_.path(), run.every_steps, run.save, "abc"},
-                            std::move(listener))),
+                        std::make_unique<Checkpointing>(training.parts(), std::move(options),
+                                                        std::move(listener))),
                  [&] { return ++asked == run.stop_behind; });
   }
   void Train(const Run& run) const {
@@ -128,13 +137,13 @@ TEST_F(CheckpointingTest, TheListenerIsToldOfWhatCanBeLoaded) {
   comm::RunRanks(1, [&](comm::Communicator& world) {
     SmallTraining training(world);
     std::vector<int64_t> told;
-    Train(training, {.every_steps = 3},
-          [&](int64_t step, const std::filesystem::path& path, double seconds) {
-            told.push_back(step);
-            EXPECT_EQ(path, At(step));
-            EXPECT_EQ(ValueOrThrow(parallel::LatestCheckpoint(folder_.path())), path);
-            EXPECT_GT(seconds, 0);
-          });
+    Train(training, {.every_steps = 3}, [&](const PublishedCheckpoint& checkpoint) {
+      told.push_back(checkpoint.step);
+      EXPECT_EQ(checkpoint.path, At(checkpoint.step));
+      EXPECT_EQ(ValueOrThrow(parallel::LatestCheckpoint(folder_.path())), checkpoint.path);
+      EXPECT_GT(checkpoint.waited_seconds, 0);
+      EXPECT_GE(checkpoint.seconds, checkpoint.waited_seconds);
+    });
     EXPECT_THAT(told, ElementsAre(3, 5));
   });
 }
