@@ -221,6 +221,8 @@ void Checker::Rest() {
               "evaluation.max_questions", "evaluation.questions", "there are no questions");
   HasNoEffect(!evaluation.answer_after().empty() && evaluation.questions().empty(),
               "evaluation.answer_after", "evaluation.questions", "there are no questions");
+  HasNoEffect(evaluation.max_choices() > 0 && evaluation.choices().empty(),
+              "evaluation.max_choices", "evaluation.choices", "there are no questions");
   const GenerationRecipe& generation = recipe_.generation();
   const std::string greedy = "at temperature 0 always the likeliest token is taken";
   HasNoEffect(generation.temperature() == 0 && generation.top_k() != 0, "generation.top_k",

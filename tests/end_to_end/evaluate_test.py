@@ -72,6 +72,73 @@ class EvaluateTest(WorkerTest):
                          [True] * RIGHT + [False] * (len(QUESTIONS) - RIGHT))
         self.assertIn(f"{RIGHT} of {len(QUESTIONS)}", outcome.out)
 
+    def score(self, texts):
+        """log p of each text's tokens given those before."""
+        stdin = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        outcome = run_worker("score", "--model", self.run_folder, "--dtype", "fp32", stdin=stdin)
+        self.assertEqual(outcome.code, 0, str(outcome))
+        return [json.loads(line)["logprobs"] for line in outcome.out.splitlines()]
+
+    def test_multiple_choice_takes_what_the_model_finds_likeliest_in_sum_and_a_byte(self):
+        pairs = [(" a", " the boat and the sea"), (" so we go on", " zq#"), (" see", " what it may hold")]
+        rows, expected = [], []
+        for prompt, texts in zip(QUESTIONS, pairs * 2):
+            whole, [alone] = self.score([prompt + text for text in texts]), self.score([prompt])
+            sums = [sum(logprobs[len(alone):]) for logprobs in whole]
+            means = [value / len(text.strip()) for value, text in zip(sums, texts)]
+            expected.append({"sums": sums, "chosen": sums.index(max(sums)), "chosen_norm": means.index(max(means))})
+            # The right one is given by its text or its index, and is what the model takes or not.
+            right = expected[-1]["chosen"] if len(rows) < 4 else 1 - expected[-1]["chosen"]
+            answer = right if len(rows) % 2 else texts[right]
+            rows.append({"prompt": prompt, "choices": list(texts), "answer": answer})
+            expected[-1]["right"] = right
+        # (Else the two ways to choose aren't told apart.)
+        self.assertTrue(any(one["chosen"] != one["chosen_norm"] for one in expected), expected)
+        choices = self.folder / "choices.jsonl"
+        write_rows(choices, rows)
+        result, outcome = self.evaluate(self.run_folder, evaluation={"choices": str(choices)})
+        found = result["multiple_choice"]
+        self.assertEqual(found["questions"], len(rows))
+        for answer, one, row in zip(found["answers"], expected, rows, strict=True):
+            self.assert_close(answer["logprobs"], one["sums"], 1e-5, "log-likelihoods")
+            self.assertEqual({key: answer[key] for key in ("chosen", "chosen_norm", "answer")},
+                             {"chosen": one["chosen"], "chosen_norm": one["chosen_norm"], "answer": one["right"]})
+            self.assertEqual((answer["question"], answer["choices"]), (row["prompt"], row["choices"]))
+        for name, chosen in (("acc", "chosen"), ("acc_norm", "chosen_norm")):
+            right = sum(one[chosen] == one["right"] for one in expected)
+            self.assertAlmostEqual(found[name], right / len(rows))
+            low, high = found[name + "_interval"]
+            self.assertTrue(0 <= low <= found[name] <= high <= 1 and low < high, found)
+            self.assertRegex(outcome.out, rf"(?m)^{name} +{right} of {len(rows)}: ")
+        self.assertAlmostEqual(found["acc"], 4 / len(rows))
+        self.assertIsNone(result["exact_match"])
+        limited, _ = self.evaluate(self.run_folder, evaluation={"choices": str(choices), "max_choices": 2})
+        self.assertEqual(limited["multiple_choice"]["answers"], found["answers"][:2])
+
+    def test_a_conversations_choice_is_the_assistants_answer_without_its_end(self):
+        choices = self.folder / "chat_choices.jsonl"
+        messages = [{"role": "user", "content": "Where?"}]
+        write_rows(choices, [{"messages": messages, "choices": ["the sea", "a boat"], "answer": 0}])
+        result, _ = self.evaluate(self.run_folder, evaluation={"choices": str(choices)})
+        stdin = json.dumps({"messages": messages, "add_generation_prompt": True}) + "\n"
+        rendered = json.loads(run_worker("render", "--model", self.run_folder, stdin=stdin).out)
+        whole = self.score([rendered["text"] + text for text in ("the sea", "a boat")])
+        [alone] = self.score([rendered["text"]])
+        self.assert_close(result["multiple_choice"]["answers"][0]["logprobs"],
+                          [sum(logprobs[len(alone):]) for logprobs in whole], 1e-5, "log-likelihoods")
+
+    def test_a_bad_choice_is_named_and_nothing_is_written(self):
+        bad = self.folder / "bad_choices.jsonl"
+        write_rows(bad, [{"prompt": "x", "choices": ["a", "b"], "answer": 0},
+                         {"prompt": "x", "choices": ["a", "b"], "answer": "c"}])
+        recipe = self.write_recipe("bad-choices", evaluation={"choices": str(bad)})
+        output = self.folder / "none.json"
+        outcome = run_worker("evaluate", recipe, "--model", self.run_folder, "--output", output)
+        self.assertEqual(outcome.code, 1)
+        self.assertEqual(outcome.messages(), [f'tanren-worker: {bad}:2: "answer" is "c", expected the text of a choice or '
+                                              'its index, 0 to 1'])
+        self.assertFalse(output.exists())
+
     def test_a_question_without_an_answer_is_named_and_nothing_is_written(self):
         bad = self.folder / "bad_questions.jsonl"
         write_rows(bad, [{"prompt": "x", "answer": "y"}, {"prompt": "x"}])

@@ -1,10 +1,12 @@
-// evaluate: held-out loss and perplexity, and exact match on generated answers, both with
-// confidence intervals, as lines and as JSON.
+// evaluate: held-out loss and perplexity, exact match on generated answers, and multiple choice by
+// log-likelihood, each with confidence intervals, as lines and as JSON.
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,7 @@
 #include "trainer/loop/confidence.h"
 #include "trainer/loop/progress.h"
 #include "trainer/recipe_parts.h"
+#include "trainer/rollout/multiple_choice.h"
 #include "trainer/rollout/questions.h"
 #include "trainer/rollout/scoring.h"
 
@@ -130,16 +133,86 @@ absl::StatusOr<Json> ExactMatch(const Recipe& recipe, const LoadedModel& model) 
               {"answers", std::move(answers)}};
 }
 
+// How many tokens of choices and their prompts go through the model at once.
+constexpr int64_t kScoredTokens = 4096;
+
+std::vector<double> ScoreWithProgress(const ResidentModel& model,
+                                      const std::vector<Document>& documents) {
+  auto said = std::chrono::steady_clock::now();
+  return LogLikelihoods(model, documents, kScoredTokens, [&](size_t done) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - said < std::chrono::seconds(5)) return;
+    said = now;
+    fmt::print(stderr, "  {} of {} choices\n", done, documents.size());
+  });
+}
+
+// Prints a share of right answers and adds it to `result`, as `name` and `name`_interval.
+void AddShare(const std::string& name, int64_t right, int64_t count, const char* meaning,
+              Json& result) {
+  const Interval interval = ShareInterval(right, count);
+  const double share = static_cast<double>(right) / static_cast<double>(count);
+  fmt::print("{:<14} {} of {}: {:.1f} %  [{:.1f}, {:.1f}]   {}\n", name, right, count, 100 * share,
+             100 * interval.low, 100 * interval.high, meaning);
+  result[name] = share;
+  result[name + "_interval"] = AsJson(interval);
+}
+
+// The recipe's multiple-choice questions; null where it names none.
+absl::StatusOr<Json> MultipleChoice(const Recipe& recipe, const LoadedModel& model) {
+  const EvaluationRecipe& evaluation = recipe.evaluation();
+  if (evaluation.choices().empty()) return Json(nullptr);
+  TANREN_ASSIGN_OR_RETURN(const std::vector<ChoiceQuestion> questions,
+                          ReadChoiceQuestions(evaluation.choices(), evaluation.max_choices()));
+  if (questions.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: there are no questions", evaluation.choices()));
+  }
+  std::vector<Document> documents;
+  for (const ChoiceQuestion& question : questions) {
+    TANREN_ASSIGN_OR_RETURN(
+        std::vector<Document> of_question,
+        ChoiceDocuments(question, model.source.text.chat_template.get(),
+                        *model.source.text.tokenizer, model.source.config.max_position_embeddings));
+    std::move(of_question.begin(), of_question.end(), std::back_inserter(documents));
+  }
+  const std::vector<double> scores = ScoreWithProgress(*model.resident, documents);
+  int64_t right_by_sum = 0, right_by_mean = 0;
+  Json answers = Json::array();
+  std::span<const double> left = scores;
+  for (const ChoiceQuestion& question : questions) {
+    const std::span<const double> of_question = left.first(question.choices.size());
+    left = left.subspan(question.choices.size());
+    const ChosenIndices chosen = Choose(question.choices, of_question);
+    right_by_sum += chosen.by_sum == question.right ? 1 : 0;
+    right_by_mean += chosen.by_mean == question.right ? 1 : 0;
+    answers.push_back({{"question", QuestionText(question.request)},
+                       {"choices", question.choices},
+                       {"answer", question.right},
+                       {"logprobs", std::vector<double>(of_question.begin(), of_question.end())},
+                       {"chosen", chosen.by_sum},
+                       {"chosen_norm", chosen.by_mean}});
+  }
+  const auto count = static_cast<int64_t>(questions.size());
+  Json result = {{"questions", count}};
+  AddShare("acc", right_by_sum, count, "choices by their log-likelihood", result);
+  AddShare("acc_norm", right_by_mean, count, "by log-likelihood a byte", result);
+  result["answers"] = std::move(answers);
+  return result;
+}
+
 absl::StatusOr<int> Evaluate(const Arguments& arguments) {
   TANREN_ASSIGN_OR_RETURN(const Recipe recipe, LoadRecipe(arguments.recipe, arguments.overrides));
   TANREN_ASSIGN_OR_RETURN(const LoadedModel model, LoadModel(arguments.model));
   Json result = {{"model", arguments.model.model}};
   TANREN_ASSIGN_OR_RETURN(result["held_out"], HeldOut(recipe, model));
   TANREN_ASSIGN_OR_RETURN(result["exact_match"], ExactMatch(recipe, model));
-  if (result["held_out"].is_null() && result["exact_match"].is_null()) {
+  TANREN_ASSIGN_OR_RETURN(result["multiple_choice"], MultipleChoice(recipe, model));
+  if (result["held_out"].is_null() && result["exact_match"].is_null() &&
+      result["multiple_choice"].is_null()) {
     return absl::InvalidArgumentError(
-        fmt::format("{}: there is nothing to evaluate: data.validation, data.validation_fraction "
-                    "and evaluation.questions are all empty",
+        fmt::format("{}: there is nothing to evaluate: data.validation, data.validation_fraction, "
+                    "evaluation.questions and evaluation.choices are all empty",
                     arguments.recipe));
   }
   if (arguments.output.empty()) return 0;
@@ -155,7 +228,7 @@ absl::StatusOr<int> Evaluate(const Arguments& arguments) {
 void AddEvaluate(CLI::App& program, Action& action) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = program.add_subcommand(
-      "evaluate", "Held-out loss, and exact match on the recipe's questions");
+      "evaluate", "Held-out loss, exact match and multiple choice on the recipe's questions");
   command->add_option("recipe", arguments->recipe, "A YAML file: its data and questions")
       ->required();
   arguments->model.AddTo(*command);

@@ -100,8 +100,30 @@ std::string Percent(const Estimate& share) {
                      100 * share.high);
 }
 
-std::string ExactMatchOf(const std::optional<EvaluationRecord>& evaluation) {
-  return evaluation && evaluation->exact_match ? Percent(*evaluation->exact_match) : "–";
+// A share that evaluations find.
+struct Score {
+  const char* name;   // for tables
+  const char* title;  // for charts
+  std::optional<Estimate> EvaluationRecord::*share;
+};
+constexpr Score kScores[] = {
+    {"exact match", "Exact match, with 95 % intervals", &EvaluationRecord::exact_match},
+    {"acc", "Choices by log-likelihood (acc)", &EvaluationRecord::acc},
+    {"acc_norm", "Choices by log-likelihood a byte (acc_norm)", &EvaluationRecord::acc_norm},
+};
+
+std::optional<Estimate> ShareOf(const std::optional<EvaluationRecord>& evaluation,
+                                const Score& score) {
+  return evaluation ? (*evaluation).*score.share : std::nullopt;
+}
+
+std::string ScoreText(const std::optional<EvaluationRecord>& evaluation, const Score& score) {
+  const std::optional<Estimate> share = ShareOf(evaluation, score);
+  return share ? Percent(*share) : "–";
+}
+
+bool HasScore(const RunRecord& run, const Score& score) {
+  return ShareOf(run.before, score) || ShareOf(run.after, score);
 }
 
 std::string RunTable(std::span<const RunRecord> runs) {
@@ -189,19 +211,34 @@ std::string ScoredTable(const RunRecord& run) {
   return table;
 }
 
-std::string Scores(std::span<const RunRecord> runs) {
-  std::vector<BarGroup> groups;
-  std::string tables;
-  for (size_t i = 0; i < runs.size(); ++i) {
-    BarGroup group{runs[i].name, {}, {}, ColorOf(i)};
-    if (runs[i].before) group.before = runs[i].before->exact_match;
-    if (runs[i].after) group.after = runs[i].after->exact_match;
-    if (group.before || group.after) groups.push_back(group);
-    tables += ScoredTable(runs[i]);
+// Each score of each run that has one.
+std::string ScoreTable(std::span<const RunRecord> runs) {
+  std::string table = "<table><tr><th>run<th>score<th>before<th>after</tr>\n";
+  for (const RunRecord& run : runs) {
+    for (const Score& score : kScores) {
+      if (!HasScore(run, score)) continue;
+      table += fmt::format("<tr><td>{}<td>{}<td>{}<td>{}</tr>\n", EscapeHtml(run.name), score.name,
+                           ScoreText(run.before, score), ScoreText(run.after, score));
+    }
   }
-  if (groups.empty()) return {};
-  return "<h2>Held-out questions with one right answer</h2>\n<div class=charts>" +
-         ShareChart("Exact match, with 95 % intervals", groups) + "</div>\n" + tables;
+  return table + "</table>\n";
+}
+
+std::string Scores(std::span<const RunRecord> runs) {
+  std::string charts, tables;
+  for (const Score& score : kScores) {
+    std::vector<BarGroup> groups;
+    for (size_t i = 0; i < runs.size(); ++i) {
+      if (!HasScore(runs[i], score)) continue;
+      groups.push_back({runs[i].name, ShareOf(runs[i].before, score), ShareOf(runs[i].after, score),
+                        ColorOf(i)});
+    }
+    if (!groups.empty()) charts += ShareChart(score.title, groups);
+  }
+  if (charts.empty()) return {};
+  for (const RunRecord& run : runs) tables += ScoredTable(run);
+  return "<h2>Held-out questions with one right answer</h2>\n<div class=charts>" + charts +
+         "</div>\n" + ScoreTable(runs) + tables;
 }
 
 std::string SampleAnswers(std::span<const RunRecord> runs) {
@@ -253,9 +290,10 @@ std::string ReportText(std::span<const RunRecord> runs) {
     if (const Points held_out = run.Series("validation_loss"); !held_out.empty()) {
       text += fmt::format("  held-out loss  {}\n", Change(held_out));
     }
-    if (run.before || run.after) {
-      text += fmt::format("  exact match    {} → {}\n", ExactMatchOf(run.before),
-                          ExactMatchOf(run.after));
+    for (const Score& score : kScores) {
+      if (!HasScore(run, score)) continue;
+      text += fmt::format("  {:<14} {} → {}\n", score.name, ScoreText(run.before, score),
+                          ScoreText(run.after, score));
     }
     if (run.askings.empty()) continue;
     const Asking &first = run.askings.front(), &last = run.askings.back();

@@ -50,6 +50,12 @@ EvaluationRecord ParseEvaluation(const Json& json) {
                                 answer.at("right").get<bool>()});
     }
   }
+  // Files of older versions don't have it.
+  const auto choice = json.find("multiple_choice");
+  if (choice != json.end() && !choice->is_null()) {
+    record.acc = ParseEstimate(choice->at("acc"), choice->at("acc_interval"));
+    record.acc_norm = ParseEstimate(choice->at("acc_norm"), choice->at("acc_norm_interval"));
+  }
   return record;
 }
 

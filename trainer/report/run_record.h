@@ -39,6 +39,8 @@ struct EvaluationRecord {
   std::optional<Estimate> exact_match;  // a share, 0 … 1
   int64_t right = 0;
   std::vector<ScoredAnswer> answers;
+  // Of multiple choice, by log-likelihood and by log-likelihood a byte: shares, 0 … 1.
+  std::optional<Estimate> acc, acc_norm;
 };
 
 // The sample questions' answers after so many steps.

@@ -1,6 +1,7 @@
 #include "trainer/rollout/questions.h"
 
-#include <fstream>
+#include <algorithm>
+#include <utility>
 
 #include "fmt/format.h"
 #include "runtime/base/error.h"
@@ -19,42 +20,52 @@ std::string_view Trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
-absl::StatusOr<Question> ParseQuestion(const std::string& line, bool needs_answer) {
-  Question question;
-  question.request = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!question.request.is_object()) return absl::InvalidArgumentError("expected a JSON object");
-  if (!question.request.contains("messages") && !question.request.contains("prompt")) {
+absl::StatusOr<Json> ParseRequest(const std::string& line) {
+  Json request = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!request.is_object()) return absl::InvalidArgumentError("expected a JSON object");
+  if (!request.contains("messages") && !request.contains("prompt")) {
     return absl::InvalidArgumentError("expected \"messages\" or \"prompt\"");
   }
-  const auto answer = question.request.find("answer");
-  if (answer != question.request.end() && answer->is_string()) {
-    question.answer = answer->get<std::string>();
-  } else if (needs_answer) {
-    return absl::InvalidArgumentError("expected \"answer\", a string");
-  }
-  return question;
+  return request;
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<Question>> ReadQuestions(const std::filesystem::path& path,
-                                                    int64_t limit, bool needs_answer) {
+absl::Status ReadRequests(
+    const std::filesystem::path& path, int64_t limit,
+    const std::function<absl::Status(Json request, std::string where)>& take) {
   TANREN_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  std::vector<Question> questions;
-  int64_t line_number = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    if (limit > 0 && static_cast<int64_t>(questions.size()) == limit) break;
+  int64_t line_number = 0, taken = 0;
+  for (size_t begin = 0; begin < text.size() && (limit == 0 || taken < limit);) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     const std::string line = text.substr(begin, end - begin);
     begin = end + 1;
     ++line_number;
     if (Trimmed(line).empty()) continue;
-    absl::StatusOr<Question> question = ParseQuestion(line, needs_answer);
-    if (!question.ok()) {
-      return Annotate(question.status(), fmt::format("{}:{}", path.string(), line_number));
-    }
-    questions.push_back(*std::move(question));
+    const std::string where = fmt::format("{}:{}", path.string(), line_number);
+    absl::StatusOr<Json> request = ParseRequest(line);
+    if (!request.ok()) return Annotate(request.status(), where);
+    TANREN_RETURN_IF_ERROR(Annotate(take(*std::move(request), where), where));
+    ++taken;
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Question>> ReadQuestions(const std::filesystem::path& path,
+                                                    int64_t limit, bool needs_answer) {
+  std::vector<Question> questions;
+  const auto take = [&](Json request, const std::string&) -> absl::Status {
+    Question& question = questions.emplace_back();
+    const auto answer = request.find("answer");
+    if (answer != request.end() && answer->is_string()) {
+      question.answer = answer->get<std::string>();
+    } else if (needs_answer) {
+      return absl::InvalidArgumentError("expected \"answer\", a string");
+    }
+    question.request = std::move(request);
+    return absl::OkStatus();
+  };
+  TANREN_RETURN_IF_ERROR(ReadRequests(path, limit, take));
   return questions;
 }
 

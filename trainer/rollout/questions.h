@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,13 @@ struct Question {
   nlohmann::ordered_json request;  // with "messages" or "prompt"
   std::string answer;
 };
+
+// Hands each line of a JSONL file to `take`, with "file:line": an object with "messages" or
+// "prompt". At most `limit` lines (0: all), blank ones not counted. Errors, those of `take` too,
+// get file:line before them.
+absl::Status ReadRequests(
+    const std::filesystem::path& path, int64_t limit,
+    const std::function<absl::Status(nlohmann::ordered_json request, std::string where)>& take);
 
 // Reads JSONL: {"messages" or "prompt", "answer"}; at most `limit` lines (0: all). Errors name
 // file:line. `needs_answer`: a line without one is an error.

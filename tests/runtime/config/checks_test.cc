@@ -66,6 +66,8 @@ TEST(Checks, EachPairThatContradictsItselfIsFoundAlone) {
        "checkpoint.every_steps: 0"},
       {{"evaluation.max_questions=5"}, "there are no questions"},
       {{"evaluation.answer_after=x"}, "there are no questions"},
+      {{"evaluation.max_choices=5"}, "there are no questions"},
+      {{"evaluation.max_choices=5", "evaluation.choices=c.jsonl"}, ""},
       {{"generation.top_p=0.9"}, "the likeliest token"},
       {{"generation.top_k=9"}, "the likeliest token"},
       {{"generation.top_k=9", "generation.temperature=0.5"}, ""},

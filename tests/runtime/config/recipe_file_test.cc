@@ -86,7 +86,7 @@ TEST(RecipeFile, AKeyOfAnotherSectionIsToldWhereItBelongs) {
 TEST(RecipeFile, AKeyLikeNoOtherGetsTheListOfKeys) {
   EXPECT_EQ(ProblemsOf(With("evaluation: {zzz: 1}\n")),
             "r.yaml:4:14: unknown key \"zzz\" in evaluation; expected one of: every_steps, "
-            "max_documents, questions, max_questions, answer_after, samples");
+            "max_documents, questions, max_questions, answer_after, samples, choices, max_choices");
 }
 
 TEST(RecipeFile, EveryProblemIsReportedOnceWithItsPlace) {
@@ -113,7 +113,7 @@ TEST(RecipeFile, EveryProblemIsReportedOnceWithItsPlace) {
       "r.yaml:11:3: optimizer.kind: found nothing, expected one of: adamw, sgd; leave the key "
       "out for the default (adamw)\n"
       "r.yaml:12:13: checkpoint: found \"5\", expected a section with keys of: every_steps, "
-      "keep_last, keep_best, export_model, export_type");
+      "keep_last, keep_best, export_model, export_type, in_background, when_busy, when_failing");
 }
 
 TEST(RecipeFile, WhatIsRequiredAndMissingIsNamed) {

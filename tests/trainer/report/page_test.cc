@@ -34,6 +34,22 @@ TEST(ReportPage, ComparesRunsWithCurvesScoresAndAnswers) {
                           HasSubstr("✗"), HasSubstr("東京は?"), HasSubstr("after 3 steps")));
 }
 
+TEST(ReportPage, HasATableOfTheScoresThatWereTaken) {
+  const std::filesystem::path folder = SmallRun("choices");
+  WriteText(RunFolder(folder).evaluation("before"), ChoicesJson(0.25, 0.5));
+  WriteText(RunFolder(folder).evaluation("after"), ChoicesJson(0.5, 0.75));
+  const RunRecord run = ValueOrThrow(ReadRun(folder));
+  const std::string page = ReportPage({&run, 1});
+  EXPECT_THAT(page, AllOf(HasSubstr("<td>choices<td>acc<td>25.0 % [20.0, 80.0]<td>50.0 % "),
+                          HasSubstr("<td>choices<td>acc_norm<td>50.0 % [30.0, 90.0]<td>75.0 % "),
+                          HasSubstr("aria-label=\"Choices by log-likelihood (acc)"),
+                          Not(HasSubstr("xact match"))));
+  EXPECT_THAT(ReportText({&run, 1}),
+              AllOf(HasSubstr("  acc            25.0 % [20.0, 80.0] → 50.0 % [20.0, 80.0]\n"),
+                    HasSubstr("  acc_norm       50.0 % [30.0, 90.0] → 75.0 % [30.0, 90.0]\n"),
+                    Not(HasSubstr("exact match"))));
+}
+
 TEST(ReportPage, ShowsWhatModelsAndRecipesSayAsText) {
   const RunRecord run = ScoredRun("hostile");
   const std::string page = ReportPage({&run, 1});

@@ -33,6 +33,20 @@ TEST(RunRecord, HoldsWhatTheRunLeft) {
   EXPECT_TRUE(run.after->answers.front().right);
 }
 
+TEST(RunRecord, HasTheScoresOfMultipleChoiceWhereTheyWereTaken) {
+  const std::filesystem::path folder = SmallRun("choices");
+  const RunFolder files(folder);
+  WriteText(files.evaluation("before"), EvaluationJson(0.5, "4", true));
+  WriteText(files.evaluation("after"), ChoicesJson(0.5, 0.75));
+  const RunRecord run = ValueOrThrow(ReadRun(folder));
+  EXPECT_FALSE(run.before->acc.has_value());
+  EXPECT_FALSE(run.after->exact_match.has_value());
+  EXPECT_DOUBLE_EQ(run.after->acc->value, 0.5);
+  EXPECT_DOUBLE_EQ(run.after->acc->high, 0.8);
+  EXPECT_DOUBLE_EQ(run.after->acc_norm->value, 0.75);
+  EXPECT_DOUBLE_EQ(run.after->acc_norm->low, 0.3);
+}
+
 TEST(RunRecord, OfTheLatestLaunchSaysWhetherItEnded) {
   const std::filesystem::path folder = SmallRun("relaunched");
   auto events = ValueOrThrow(EventLog::Open(folder));

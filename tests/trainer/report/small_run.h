@@ -49,6 +49,13 @@ inline std::string EvaluationJson(double share, const std::string& text, bool ri
          text + R"(", "right": )" + (right ? "true" : "false") + "}]}}";
 }
 
+// Of multiple choice alone.
+inline std::string ChoicesJson(double acc, double acc_norm) {
+  return R"({"model": "m", "held_out": null, "exact_match": null, "multiple_choice": {"questions": 2, "acc": )" +
+         std::to_string(acc) + R"(, "acc_interval": [0.2, 0.8], "acc_norm": )" +
+         std::to_string(acc_norm) + R"(, "acc_norm_interval": [0.3, 0.9], "answers": []}})";
+}
+
 }  // namespace tanren::trainer
 
 #endif  // TANREN_TESTS_TRAINER_REPORT_SMALL_RUN_H_
