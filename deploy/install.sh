@@ -11,7 +11,7 @@ source "$root/deploy/versions.env"
 
 usage() {
   cat <<'TEXT'
-usage: deploy/install.sh [--cpu | --cuda] [--minimal] [--with-coordinator] [--slurm]
+usage: deploy/install.sh [--cpu | --cuda] [--minimal] [--with-coordinator] [--slurm] [--fuzz]
 
   --cpu               libtorch's CPU part alone: 0.5 GB to fetch, 1.0 GB on disk
   --cuda              the whole of libtorch and the CUDA libraries that it loads: 2.4 GB to fetch, 3.7 GB on
@@ -20,6 +20,7 @@ usage: deploy/install.sh [--cpu | --cuda] [--minimal] [--with-coordinator] [--sl
                       --cuda no CUDA compiler
   --with-coordinator  what the coordinator, its agent and its client are built with as well: gRPC
   --slurm             a Slurm for the tests that run one on this machine
+  --fuzz              clang with libFuzzer, for tests/fuzz/run.sh
   --help              this text
 
 The wheels go to $TANREN_CACHE, else $XDG_CACHE_HOME/tanren, else ~/.cache/tanren, in folders named
@@ -32,6 +33,7 @@ torch_kind=""
 with_tests=true
 with_coordinator=false
 with_slurm=false
+with_fuzz=false
 while (($# > 0)); do
   case $1 in
     --cpu) torch_kind=cpu ;;
@@ -39,6 +41,7 @@ while (($# > 0)); do
     --minimal) with_tests=false ;;
     --with-coordinator) with_coordinator=true ;;
     --slurm) with_slurm=true ;;
+    --fuzz) with_fuzz=true ;;
     -h | --help)
       usage
       exit 0
@@ -59,6 +62,7 @@ build_packages=(
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)
 coordinator_packages=(libgrpc++-dev protobuf-compiler-grpc libsqlite3-dev)
 slurm_packages=(slurm-wlm munge)
+fuzz_packages=(clang-16 libclang-rt-16-dev)
 
 cache=$(tanren_cache)
 pip_venv=$cache/pip
@@ -93,6 +97,7 @@ install_debian_packages() {
   if $with_tests; then wanted+=("${test_packages[@]}"); fi
   if $with_coordinator; then wanted+=("${coordinator_packages[@]}"); fi
   if $with_slurm; then wanted+=("${slurm_packages[@]}"); fi
+  if $with_fuzz; then wanted+=("${fuzz_packages[@]}"); fi
   missing=$(comm -23 <(printf '%s\n' "${wanted[@]}" | sort -u) \
     <(dpkg-query -W -f='${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null |
       sed -n 's/ installed$//p' | sort -u))

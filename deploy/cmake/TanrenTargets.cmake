@@ -8,7 +8,9 @@ target_compile_options(tanren_options INTERFACE -Wall -Wextra -Werror -Wno-unuse
 # share a precompiled header.
 target_compile_options(tanren_options INTERFACE -fPIC)
 # g++ 12 reports these two inside inlined standard-library code that is sound.
-target_compile_options(tanren_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  target_compile_options(tanren_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
+endif()
 if(TANREN_SANITIZER)
   target_compile_options(tanren_options INTERFACE -fsanitize=${TANREN_SANITIZER} -fno-omit-frame-pointer)
   target_link_options(tanren_options INTERFACE -fsanitize=${TANREN_SANITIZER})

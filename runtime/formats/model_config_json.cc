@@ -172,8 +172,11 @@ RopeScaling ReadScaling(JsonFields& fields) {
   if (const auto old_name = fields.String("type"); !kind) kind = old_name;
   // Asked for whatever the kind: some are written for kinds that ignore them.
   const std::optional<double> factor = fields.Number("factor");
-  const bool has_more = fields.Has("low_freq_factor") | fields.Has("high_freq_factor") |
-                        fields.Has("original_max_position_embeddings");
+  bool has_more = false;
+  for (const char* key :
+       {"low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}) {
+    if (fields.Has(key)) has_more = true;
+  }
   RefusePartialRotation(fields);
   if (!kind && (factor || has_more)) fields.Fail("rope_type", "is missing");
   if (!kind || kind == "default") return scaling;
