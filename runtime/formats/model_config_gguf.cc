@@ -72,7 +72,8 @@ absl::Status ReadSizes(const ArchitectureKeys& keys, ModelConfig& config) {
   const TensorInfo* embedding = gguf.Find("token_embd.weight");
   if (embedding == nullptr) return Invalid(gguf, "the tensor token_embd.weight is missing");
   config.vocab_size = embedding->shape[0];
-  return absl::OkStatus();
+  // Before anything is computed from them.
+  return CheckSizes(config, gguf.where());
 }
 
 // What llama.cpp's graphs can do beyond what is supported here.
