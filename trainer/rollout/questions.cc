@@ -83,7 +83,11 @@ std::string QuestionText(const Json& request) {
   }
   const auto messages = request.find("messages");
   if (messages == request.end() || !messages->is_array() || messages->empty()) return {};
-  return messages->back().value("content", "");
+  if (!messages->back().is_object()) return {};
+  const auto content = messages->back().find("content");
+  if (content == messages->back().end()) return {};
+  if (content->is_string()) return content->get<std::string>();
+  return content->dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 absl::StatusOr<std::vector<GenerationRequest>> RequestsFor(const std::vector<Question>& questions,

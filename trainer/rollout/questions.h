@@ -39,7 +39,7 @@ absl::StatusOr<std::vector<Question>> ReadQuestions(const std::filesystem::path&
 // missing or empty; without white space around it.
 std::string AnswerIn(std::string_view text, std::string_view marker);
 
-// The last user message, or the prompt: for people.
+// The last message's content (as JSON where it isn't a string), or the prompt: for people.
 std::string QuestionText(const nlohmann::ordered_json& request);
 
 // The questions as requests of `defaults`. Errors name the question by its number, from 1.

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <set>
 
 #include "nlohmann/json.hpp"
 #include "runtime/base/error.h"
@@ -112,6 +113,20 @@ TEST_F(GeneratorTest, SamplesDependOnTheirSeedAndNotOnTheirNeighbours) {
   const Generation alone = Make(1).Generate({&requests[1], 1}).front();
   EXPECT_EQ(alone.ids, together[1].ids);
   EXPECT_NE(together[0].ids, together[1].ids);
+}
+
+TEST_F(GeneratorTest, ARepetitionPenaltyIsForThePromptAndForWhatWasGenerated) {
+  GenerationRequest request = Ask("Write about the sea, the sea and the sea.", 40);
+  const auto repeated = [&](const Generation& answer) {
+    std::set<int32_t> seen(request.prompt.begin(), request.prompt.end());
+    int64_t count = 0;
+    for (int32_t id : answer.ids) count += seen.insert(id).second ? 0 : 1;
+    return count;
+  };
+  EXPECT_GT(repeated(Make(1).Generate({&request, 1}).front()), 0);
+  // Of any token that has come, next to nothing of a positive logit is left.
+  request.sampling.repetition_penalty = 1000;
+  EXPECT_EQ(repeated(Make(1).Generate({&request, 1}).front()), 0);
 }
 
 TEST_F(GeneratorTest, APromptThatFillsAllPositionsIsRefused) {
