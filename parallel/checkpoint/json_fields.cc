@@ -10,6 +10,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+// What copies or writes a value recurses.
+constexpr int kMostLevels = 64;
+
 // The value as messages show it.
 std::string Excerpt(const Json& value) {
   constexpr size_t kLongest = 60;
@@ -45,8 +48,15 @@ int64_t Count(const Json& value, const char* name) {
 }  // namespace
 
 Json ParseJson(const std::string& text) {
+  const Json::parser_callback_t limit_depth = [](int depth, Json::parse_event_t, Json&) {
+    if (depth > kMostLevels) {
+      throw Error(
+          absl::InvalidArgumentError(fmt::format("nested more than {} levels deep", kMostLevels)));
+    }
+    return true;
+  };
   try {
-    return Json::parse(text);
+    return Json::parse(text, limit_depth);
   } catch (const Json::parse_error& error) {
     throw Error(
         absl::InvalidArgumentError(fmt::format("not JSON: byte {} is unexpected", error.byte)));

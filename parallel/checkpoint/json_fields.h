@@ -11,7 +11,7 @@
 
 namespace tanren::parallel {
 
-// Not an object of these fields: kInvalidArgument that says where the text stops being JSON.
+// kInvalidArgument says where the text stops being JSON, or that it nests more than 64 levels deep.
 nlohmann::json ParseJson(const std::string& text);
 
 const nlohmann::json& ObjectField(const nlohmann::json& object, const char* name);

@@ -72,6 +72,17 @@ TEST(Manifest, ComesBackAsItWas) {
   EXPECT_EQ(parsed->index_checksum, manifest.index_checksum);
 }
 
+TEST(Manifest, TextThatNestsWithoutEndIsRefused) {
+  const int levels = 1'000'000;
+  const std::string text =
+      R"({"format": "tanren-checkpoint", "version": 1, "checksum": "", "x": )" +
+      std::string(levels, '[') + std::string(levels, ']') + "}";
+  const auto parsed = ParseManifest(text);
+  EXPECT_EQ(parsed.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(MessageOf(parsed.status()), HasSubstr("nested more than 64 levels deep"));
+  EXPECT_EQ(ParseIndex(text, {}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(Manifest, AnyChangeOfItsContentIsNoticed) {
   const std::string text = *ManifestText(AManifest());
   for (size_t i = 0; i < text.size(); ++i) {
