@@ -23,6 +23,7 @@
 #include "trainer/loop/row_report.h"
 #include "trainer/loop/run_folder.h"
 #include "trainer/loop/sampling.h"
+#include "trainer/loop/tensorboard_recording.h"
 #include "trainer/loop/training_loop.h"
 #include "trainer/model/export.h"
 #include "trainer/objective/next_token.h"
@@ -102,7 +103,8 @@ class TrainingRun {
     if (!options_.resume) {
       TANREN_RETURN_IF_ERROR(events_->Clear());
       std::error_code ignored;
-      for (const fs::path& left : {folder_.checkpoints(), folder_.metrics(), folder_.samples()}) {
+      for (const fs::path& left :
+           {folder_.checkpoints(), folder_.metrics(), folder_.samples(), folder_.tensorboard()}) {
         fs::remove_all(left, ignored);
       }
     }
@@ -171,6 +173,12 @@ class TrainingRun {
       TANREN_ASSIGN_OR_RETURN(MetricsFile metrics, MetricsFile::Open(folder_.metrics()));
       callbacks.push_back(std::make_unique<Recording>(std::move(metrics), *events_, Started(),
                                                       recipe_.training().log_every()));
+      if (recipe_.training().tensorboard()) {
+        TANREN_ASSIGN_OR_RETURN(TensorBoardFile file,
+                                TensorBoardFile::Create(folder_.tensorboard()));
+        callbacks.push_back(std::make_unique<TensorBoardRecording>(std::move(file),
+                                                                   recipe_.training().log_every()));
+      }
       const double context = static_cast<double>(recipe_.data().sequence_length()) / 2;
       callbacks.push_back(std::make_unique<Progress>(
           ProgressScale{data_->steps, FlopsPerToken(model_.config, model_.model, context), limit},

@@ -1,16 +1,11 @@
 #include "trainer/loop/recording.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "runtime/base/error.h"
+#include "trainer/loop/step_metrics.h"
 
 namespace tanren::trainer {
-namespace {
-
-constexpr char kValidationLoss[] = "validation_loss";
-
-}  // namespace
 
 Recording::Recording(MetricsFile metrics, EventLog& events, tanren::RunStarted started,
                      int64_t log_every)
@@ -32,8 +27,9 @@ void Recording::RunStarted(StartReport& report) {
 }
 
 void Recording::StepFinished(StepReport& report) {
-  const bool evaluated = report.metrics.contains(kValidationLoss);
-  if (report.step % log_every_ == 0 || evaluated || report.is_last) WriteMetrics(report);
+  if (IsWritten(report, log_every_)) {
+    ThrowIfError(metrics_.Append({report.step, MetricsOf(report)}));
+  }
 
   Event event;
   tanren::StepFinished& step = *event.mutable_step_finished();
@@ -46,26 +42,7 @@ void Recording::StepFinished(StepReport& report) {
   step.set_skipped(report.skipped);
   for (const auto& [name, value] : report.metrics) (*step.mutable_metrics())[name] = value;
   ThrowIfError(events_.Append(std::move(event)));
-  if (evaluated) SendEvaluation(report.step, report.metrics);
-}
-
-void Recording::WriteMetrics(const StepReport& report) {
-  MetricsLine line;
-  line.step = report.step;
-  line.values = {
-      {"loss", report.loss},
-      {"learning_rate", report.learning_rate},
-      {"gradient_norm", report.gradient_norm},
-      {"tokens", static_cast<double>(report.tokens)},
-      {"targets", report.target_weight},
-      {"documents", static_cast<double>(report.documents)},
-      {"seconds", report.seconds},
-      {"tokens_per_second", static_cast<double>(report.tokens) / std::max(report.seconds, 1e-9)},
-      {"peak_memory_bytes", static_cast<double>(report.peak_memory_bytes)}};
-  if (report.loss_scale != 1) line.values.emplace_back("loss_scale", report.loss_scale);
-  if (report.skipped) line.values.emplace_back("skipped", 1);
-  line.values.insert(line.values.end(), report.metrics.begin(), report.metrics.end());
-  ThrowIfError(metrics_.Append(line));
+  if (IsEvaluated(report)) SendEvaluation(report.step, report.metrics);
 }
 
 void Recording::SendEvaluation(int64_t step, const std::map<std::string, double>& metrics) {

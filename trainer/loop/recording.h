@@ -25,7 +25,6 @@ class Recording final : public Callback {
   void StepFinished(StepReport& report) override;
 
  private:
-  void WriteMetrics(const StepReport& report);
   void SendEvaluation(int64_t step, const std::map<std::string, double>& metrics);
 
   MetricsFile metrics_;

@@ -7,6 +7,7 @@
 //   model/           the tuned model as a Hugging Face directory
 //   logs/rank-N.log  everything that rank N said
 //   flight/          flight records of the ranks
+//   tensorboard/     event files, where training.tensorboard asks for them
 //   samples.json     the sample questions' answers before and after
 //   report.html      curves and answers
 //   evaluation_before.json, evaluation_after.json
@@ -33,6 +34,7 @@ class RunFolder {
   std::filesystem::path checkpoints() const { return root_ / "checkpoints"; }
   std::filesystem::path model() const { return root_ / "model"; }
   std::filesystem::path flight() const { return root_ / "flight"; }
+  std::filesystem::path tensorboard() const { return root_ / "tensorboard"; }
   std::filesystem::path samples() const { return root_ / "samples.json"; }
   std::filesystem::path report() const { return root_ / "report.html"; }
   // `when`: "before" or "after".
