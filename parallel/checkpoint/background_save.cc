@@ -108,15 +108,24 @@ struct BackgroundSave::Parts {
   fs::path incoming;
   Manifest manifest;  // without its files and the index's checksum
 
-  // The thread's: from its start until it has ended. `pieces` are views of the shards.
+  // The thread's, while it runs: it writes this rank's file, then on rank 0 another one describes
+  // them all. `pieces` are views of the shards.
+  std::thread thread;
   std::vector<StatePiece> pieces;
   absl::StatusOr<WrittenFile> written = WrittenFile();
-  std::thread thread;
+  std::vector<std::string> indices;  // of each rank
+  absl::Status described;
+  bool all_told = false;  // all ranks have told what they wrote
 
   std::mutex mutex;
   std::condition_variable changed;
   bool read = false;   // the shards may change
   bool ended = false;  // the thread has nothing left to do
+
+  ~Parts() { Join(); }
+  void Join() {
+    if (thread.joinable()) thread.join();
+  }
 
   void Mark(bool& flag) {
     const std::lock_guard lock(mutex);
@@ -153,13 +162,32 @@ struct BackgroundSave::Parts {
     result.bytes = writer.bytes();
     return result;
   }
+
+  void Describe() {
+    const DiskHook& hook = options.before_disk_operation;
+    try {
+      described = Complete(incoming, folder, manifest, indices, hook);
+    } catch (...) {
+      described = StatusOfCurrentException();
+    }
+    if (described.ok()) {
+      // The checkpoint is safe; a file that can't be deleted is no reason to end a run.
+      const absl::Status pruned = Prune(folder, manifest.meta.step, options.retention, hook);
+      if (!pruned.ok()) LogWarning("old checkpoints stay: {}", pruned.ToString());
+    }
+    Mark(ended);
+  }
+
+  // Rank 0's, after an error: the next writer would remove it otherwise.
+  void RemoveIncoming() const {
+    std::error_code ignored;
+    if (world.rank() == 0) fs::remove_all(incoming, ignored);
+  }
 };
 
 BackgroundSave::BackgroundSave(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
-BackgroundSave::~BackgroundSave() {
-  if (parts_->thread.joinable()) parts_->thread.join();
-}
+BackgroundSave::~BackgroundSave() = default;
 
 absl::StatusOr<std::unique_ptr<BackgroundSave>> BackgroundSave::Start(
     const fs::path& folder, comm::Communicator& world, const Engine& engine, Optimizer& optimizer,
@@ -192,40 +220,41 @@ absl::StatusOr<std::unique_ptr<BackgroundSave>> BackgroundSave::Start(
 
 void BackgroundSave::WaitUntilRead() { parts_->WaitFor(parts_->read); }
 
-bool BackgroundSave::Written() const {
+bool BackgroundSave::Ready() const {
   const std::lock_guard lock(parts_->mutex);
   return parts_->ended;
 }
 
 int64_t BackgroundSave::step() const { return parts_->manifest.meta.step; }
 
-absl::Status BackgroundSave::Publish() {
+absl::StatusOr<bool> BackgroundSave::Advance() {
   parts_->WaitFor(parts_->ended);
-  if (parts_->thread.joinable()) parts_->thread.join();
+  parts_->Join();
   comm::Communicator& world = parts_->world;
-  const bool first = world.rank() == 0;
-  const DiskHook& hook = parts_->options.before_disk_operation;
-  const absl::StatusOr<WrittenFile>& written = parts_->written;
-  absl::Status status = AgreeOnStatus(world, written.status(), kUnit);
-  if (status.ok()) {
-    parts_->manifest.files = FilesOf(world, parts_->part, written->bytes);
-    const auto indices =
-        GatherText(world, parts_->part.writes ? IndexText(written->pieces) : std::string(), kUnit);
-    if (first) {
-      status = Complete(parts_->incoming, parts_->folder, parts_->manifest, indices, hook);
-    }
-    status = AgreeOnStatus(world, status, kUnit);
-  }
-  if (!first) return status;
+  const absl::Status status =
+      AgreeOnStatus(world, parts_->all_told ? parts_->described : parts_->written.status(), kUnit);
   if (!status.ok()) {
-    std::error_code ignored;  // the next writer removes it otherwise
-    fs::remove_all(parts_->incoming, ignored);
+    parts_->RemoveIncoming();
     return status;
   }
-  // The checkpoint is safe; a file that can't be deleted is no reason to end a run.
-  const absl::Status pruned = Prune(parts_->folder, step(), parts_->options.retention, hook);
-  if (!pruned.ok()) LogWarning("old checkpoints stay: {}", pruned.ToString());
-  return absl::OkStatus();
+  if (std::exchange(parts_->all_told, true)) return true;
+
+  parts_->manifest.files = FilesOf(world, parts_->part, parts_->written->bytes);
+  parts_->indices = GatherText(
+      world, parts_->part.writes ? IndexText(parts_->written->pieces) : std::string(), kUnit);
+  if (world.rank() == 0) {
+    parts_->ended = false;
+    Parts* const shared = parts_.get();
+    shared->thread = std::thread([shared] { shared->Describe(); });
+  }
+  return false;
+}
+
+absl::Status BackgroundSave::Publish() {
+  while (true) {
+    TANREN_ASSIGN_OR_RETURN(const bool published, Advance());
+    if (published) return absl::OkStatus();
+  }
 }
 
 absl::Status SaveCheckpoint(const fs::path& folder, comm::Communicator& world, const Engine& engine,

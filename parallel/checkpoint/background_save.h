@@ -30,12 +30,16 @@ class BackgroundSave {
 
   // Returns when parameters and optimizer state may change. No other rank takes part.
   void WaitUntilRead();
-  // Whether this rank has nothing left to write, or has failed.
-  bool Written() const;
+  // Whether Advance would find this rank's part done. No other rank takes part.
+  bool Ready() const;
+  // A collective; waits for every rank's part. First the ranks tell each other what they wrote, and
+  // rank 0 begins to describe it, to give the checkpoint its name and to prune older ones; then
+  // they learn how that ended. Returns whether the checkpoint is published, or the error of any
+  // rank, after which there is nothing more to be done.
+  absl::StatusOr<bool> Advance();
   int64_t step() const;
 
-  // A collective, once: waits for every rank's files, gives the checkpoint its name and prunes
-  // older ones.
+  // A collective: Advance to the end.
   absl::Status Publish();
 
  private:

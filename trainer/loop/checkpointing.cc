@@ -45,7 +45,7 @@ void Checkpointing::StepFinished(StepReport& report) {
   const bool due = ends || (options_.every_steps > 0 && report.step % options_.every_steps == 0);
   if (pending_ != nullptr) {
     const bool waits = due && (ends || !options_.skip_when_busy);
-    if (waits || AllWritten()) Publish(/*must_succeed=*/false);
+    Advance(/*to_the_end=*/waits, /*must_succeed=*/false);
   }
   if (!due) return;
   if (pending_ != nullptr) {
@@ -54,7 +54,7 @@ void Checkpointing::StepFinished(StepReport& report) {
     return;
   }
   Start(report);
-  if (ends || !options_.in_background) Publish(/*must_succeed=*/ends);
+  if (ends || !options_.in_background) Advance(/*to_the_end=*/true, /*must_succeed=*/ends);
 }
 
 void Checkpointing::Start(const StepReport& report) {
@@ -73,27 +73,30 @@ void Checkpointing::Start(const StepReport& report) {
                                                           parts_.scaler, meta, options_.save));
 }
 
-bool Checkpointing::AllWritten() const {
-  const at::Tensor written = at::full({1}, pending_->Written() ? 1 : 0, at::kInt)
-                                 .to(at::Device(parts_.ranks.device_type()));
-  parts_.ranks.AllReduce(written, comm::ReduceOp::kMin, "checkpoint written")->Wait();
-  return written.cpu().item<int>() == 1;
+bool Checkpointing::AllReady() const {
+  const at::Tensor ready =
+      at::full({1}, pending_->Ready() ? 1 : 0, at::kInt).to(at::Device(parts_.ranks.device_type()));
+  parts_.ranks.AllReduce(ready, comm::ReduceOp::kMin, "checkpoint written")->Wait();
+  return ready.cpu().item<int>() == 1;
 }
 
-void Checkpointing::Publish(bool must_succeed) {
-  const std::unique_ptr<parallel::BackgroundSave> save = std::move(pending_);
-  absl::Status status;
+void Checkpointing::Advance(bool to_the_end, bool must_succeed) {
+  absl::StatusOr<bool> published = false;
   {
     const WaitTimer timer(waited_seconds_);
-    status = save->Publish();
+    while (published.ok() && !*published && (to_the_end || AllReady())) {
+      published = pending_->Advance();
+    }
   }
-  if (!status.ok() && options_.go_on_after_failure && !must_succeed) {
-    LogWarning("no checkpoint at step {}: {}", save->step(), std::string(status.message()));
+  if (published.ok() && !*published) return;
+  const int64_t step = std::exchange(pending_, nullptr)->step();
+  if (!published.ok() && options_.go_on_after_failure && !must_succeed) {
+    LogWarning("no checkpoint at step {}: {}", step, std::string(published.status().message()));
     return;
   }
-  ThrowIfError(status);
+  ThrowIfError(published.status());
   if (!published_) return;
-  published_({save->step(), options_.folder / parallel::CheckpointName(save->step()),
+  published_({step, options_.folder / parallel::CheckpointName(step),
               std::chrono::duration<double>(Clock::now() - started_).count(), waited_seconds_});
 }
 

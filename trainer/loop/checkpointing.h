@@ -51,9 +51,9 @@ class Checkpointing final : public Callback {
   using Clock = std::chrono::steady_clock;
 
   void Start(const StepReport& report);
-  // Whether every rank has written what it has to. A collective.
-  bool AllWritten() const;
-  void Publish(bool must_succeed);
+  // Goes on with the pending one: to its end, or as far as every rank is ready to. A collective.
+  void Advance(bool to_the_end, bool must_succeed);
+  bool AllReady() const;
 
   TrainingParts parts_;
   CheckpointingOptions options_;
