@@ -35,6 +35,7 @@ int main(int argc, char** argv) {
   AddEvaluate(program, action);
   AddReport(program, action);
   AddRecipe(program, action);
+  AddPlan(program, action);
   AddData(program, action);
   AddChat(program, action);
   AddConvert(program, action);

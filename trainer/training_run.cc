@@ -2,6 +2,7 @@
 
 #include <ATen/Context.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
+#include "runtime/base/machine.h"
 #include "runtime/config/recipe_text.h"
 #include "runtime/telemetry/process_identity.h"
 #include "trainer/data/training_data.h"
@@ -25,6 +27,7 @@
 #include "trainer/loop/sampling.h"
 #include "trainer/loop/tensorboard_recording.h"
 #include "trainer/loop/training_loop.h"
+#include "trainer/memory_check.h"
 #include "trainer/model/export.h"
 #include "trainer/objective/next_token.h"
 #include "trainer/recipe_parts.h"
@@ -113,6 +116,8 @@ class TrainingRun {
 
   absl::Status OpenModelAndData() {
     TANREN_ASSIGN_OR_RETURN(model_, OpenPretrained(ModelPathsOf(recipe_.model())));
+    compute_type_ = ComputeTypeOf(recipe_.training().precision(), world_.device());
+    if (options_.check_memory) TANREN_RETURN_IF_ERROR(CheckMemoryOfHost());
     TANREN_ASSIGN_OR_RETURN(
         data_, OpenTrainingData(recipe_, *model_.text.tokenizer, model_.text.chat_template.get(),
                                 ranks_.size(), ranks_.rank()));
@@ -127,8 +132,17 @@ class TrainingRun {
     return absl::OkStatus();
   }
 
+  // Before any rank takes much: each has asked for what is available when the first one goes on.
+  absl::Status CheckMemoryOfHost() const {
+    if (!world_.device().is_cpu()) return absl::OkStatus();
+    const at::Tensor least = at::full({1}, static_cast<double>(AvailableMemoryNow()), at::kDouble);
+    ranks_.AllReduce(least, comm::ReduceOp::kMin, "available memory")->Wait();
+    return CheckMemory(recipe_, model_.config, model_.model, compute_type_,
+                       {ranks_.size(), std::min(ranks_.size(), RanksOnThisHost())},
+                       static_cast<uint64_t>(least.item<double>()));
+  }
+
   void MakeEngine() {
-    compute_type_ = ComputeTypeOf(recipe_.training().precision(), world_.device());
     engine_ = std::make_unique<parallel::Engine>(
         model_.model.units, std::vector<parallel::ParameterSpec>{model_.model.head}, ranks_,
         EngineOptionsOf(recipe_, compute_type_));

@@ -16,6 +16,7 @@ struct TrainingRunOptions {
   std::filesystem::path run;  // the run's folder
   bool resume = false;        // from the latest checkpoint there
   bool overwrite = false;     // an earlier run in the folder may go
+  bool check_memory = true;   // refuse a run that needs more than there is
 };
 
 // The world that a run of the recipe needs.

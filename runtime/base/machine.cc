@@ -143,6 +143,13 @@ uint64_t Machine::AvailableMemory() const {
   return std::min(memory.available, left);
 }
 
+uint64_t AvailableMemoryNow() {
+  Machine machine;
+  machine.cgroup = ReadCgroupLimits(TextOf("/proc/self/cgroup"), "/sys/fs/cgroup");
+  machine.memory = ParseMemoryInfo(TextOf("/proc/meminfo"));
+  return machine.AvailableMemory();
+}
+
 Machine ProbeMachine(std::span<const fs::path> disks) {
   Machine machine;
   machine.system = SystemName();

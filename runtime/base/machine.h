@@ -54,6 +54,9 @@ struct Machine {
 // answered for by the folder that would hold it.
 Machine ProbeMachine(std::span<const std::filesystem::path> disks);
 
+// What Machine::AvailableMemory says, asked of the kernel now and without the rest of a probe.
+uint64_t AvailableMemoryNow();
+
 // The version that an NCCL library says it has, "2.28.9". kNotFound if it can't be loaded.
 absl::StatusOr<std::string> NcclVersion(const std::filesystem::path& library);
 

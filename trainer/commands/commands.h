@@ -19,6 +19,7 @@ void AddEvaluate(CLI::App& program, Action& action);
 void AddConvert(CLI::App& program, Action& action);
 void AddReport(CLI::App& program, Action& action);
 void AddRecipe(CLI::App& program, Action& action);
+void AddPlan(CLI::App& program, Action& action);
 void AddData(CLI::App& program, Action& action);
 void AddDoctor(CLI::App& program, Action& action);
 void AddChat(CLI::App& program, Action& action);

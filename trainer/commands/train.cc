@@ -31,6 +31,7 @@ struct Arguments {
   std::vector<std::string> overrides;
   int ranks = 0;
   bool overwrite = false;
+  bool no_memory_check = false;
 };
 
 void AddCommonFlags(CLI::App& command, Arguments& arguments) {
@@ -42,6 +43,8 @@ void AddCommonFlags(CLI::App& command, Arguments& arguments) {
                   "Starts mpirun with so many ranks on this machine (else run this under mpirun or "
                   "srun)")
       ->check(CLI::PositiveNumber);
+  command.add_flag("--no-memory-check", arguments.no_memory_check,
+                   "Starts although the ranks need more memory than there is (see plan)");
 }
 
 // Refuses a folder before anything is touched there, another launch's flight records included.
@@ -83,6 +86,7 @@ absl::StatusOr<int> Train(const Arguments& arguments) {
   options.run = fs::absolute(arguments.run.empty() ? fs::path("runs") / options.recipe.name()
                                                    : fs::path(arguments.run));
   options.overwrite = arguments.overwrite;
+  options.check_memory = !arguments.no_memory_check;
   return RunOnRanks(options);
 }
 
@@ -90,6 +94,7 @@ absl::StatusOr<int> Resume(const Arguments& arguments) {
   TrainingRunOptions options;
   options.run = fs::absolute(arguments.run);
   options.resume = true;
+  options.check_memory = !arguments.no_memory_check;
   const fs::path stored = RunFolder(options.run).recipe();
   TANREN_ASSIGN_OR_RETURN(options.recipe, LoadRecipe(stored, arguments.overrides));
   TANREN_RETURN_IF_ERROR(BecomeRanks(arguments.ranks));
