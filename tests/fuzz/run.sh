@@ -51,7 +51,6 @@ fi
 
 # Of each target in the tree.
 most_corpus_bytes=200000
-most_corpus_files=150
 
 # Files that are right, to start from.
 golden_seeds() {
@@ -60,7 +59,6 @@ golden_seeds() {
     safetensors) ls "$golden"/formats/*.safetensors ;;
     safetensors_index) ls "$golden"/formats/llama/*.index.json ;;
     gguf) ls "$golden"/formats/dtypes.gguf "$golden"/gguf/*.gguf ;;
-    gguf_model) ls "$golden"/formats/llama.gguf "$golden"/qwen/*.gguf ;;
     model_config) ls "$golden"/*/*/config.json ;;
     tokenizer_json) ls "$golden"/tokenizer/*.tokenizer.json ;;
     tokenizer_config) ls "$golden"/tokenizer_export/*/tokenizer_config.json ;;
@@ -73,7 +71,6 @@ golden_seeds() {
 # How long inputs grow.
 longest() {
   case $1 in
-    gguf_model) echo 65536 ;;
     tokenizer_json) echo 16384 ;;
     *) echo 4096 ;;
   esac
@@ -105,21 +102,21 @@ write_dictionary() {
 # number NAME LOG: a figure of libFuzzer's -print_final_stats; 0 where it didn't get to that.
 number() { sed -n "s/^stat::$1: *//p" "$2" | tail -n 1 | grep . || echo 0; }
 
-# Replaces the target's inputs in the tree by few that reach the same places, the smallest first.
+# Replaces the target's inputs in the tree by few that reach the same places, however often, the smallest
+# first.
 minimise() {
-  local target=$1 fresh=$work/$1.merged kept=tests/fuzz/corpus/$1 bytes=0 count=0 size file
+  local target=$1 fresh=$work/$1.merged kept=tests/fuzz/corpus/$1 bytes=0 size file
   rm -rf "$fresh"
   mkdir -p "$fresh" "$kept"
-  "$programs/fuzz_$target" -merge=1 -set_cover_merge=1 -max_len="$(longest "$target")" -rss_limit_mb=1024 \
+  "$programs/fuzz_$target" -merge=1 -set_cover_merge=1 -use_counters=0 -max_len="$(longest "$target")" -rss_limit_mb=1024 \
     -timeout=10 "$fresh" "$kept" "$work/$target" "$work/$target.seeds" >>"$work/$target.log" 2>&1 || return 0
+  find "$kept" -type f -exec cp -n -t "$work/$target" {} +  # later runs start from all of them
   rm -f "$kept"/*
   while read -r size file; do
-    bytes=$((bytes + size)) count=$((count + 1))
-    if ((bytes > most_corpus_bytes || count > most_corpus_files)); then break; fi
+    bytes=$((bytes + size))
+    if ((bytes > most_corpus_bytes)); then break; fi
     cp "$file" "$kept"
   done < <(find "$fresh" -type f -printf '%s %p\n' | sort -n)
-  # Later runs start from all of it.
-  cp -n "$fresh"/* "$work/$target"
   rm -rf "$fresh"
 }
 
