@@ -1,6 +1,7 @@
 #include "trainer/data/example.h"
 
 #include <utility>
+#include <vector>
 
 #include "fmt/format.h"
 #include "runtime/base/error.h"
@@ -12,6 +13,8 @@ using Json = nlohmann::ordered_json;
 
 // Deeper nesting than any real row has; what reads the values may recurse.
 constexpr int kMaximumDepth = 64;
+// More keys than any real object has; each new one is compared with all before it.
+constexpr size_t kMaximumKeys = 10'000;
 // Of a parser's message, which may quote a whole value.
 constexpr size_t kMaximumReason = 300;
 
@@ -115,18 +118,26 @@ absl::StatusOr<RowFormat> Detect(const Json& row) {
 }
 
 absl::StatusOr<Json> ParseObject(std::string_view line) {
-  bool too_deep = false;
-  const Json::parser_callback_t limit_depth = [&too_deep](int depth, Json::parse_event_t, Json&) {
-    too_deep |= depth > kMaximumDepth;
-    return !too_deep;
+  std::vector<size_t> keys;  // of the objects that are open
+  const auto limit = [&](int depth, Json::parse_event_t event, Json&) {
+    if (depth > kMaximumDepth) {
+      ThrowIfError(Invalid(fmt::format("nested deeper than {} levels", kMaximumDepth)));
+    }
+    if (event == Json::parse_event_t::object_start) keys.push_back(0);
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && ++keys.back() > kMaximumKeys) {
+      ThrowIfError(Invalid(fmt::format("an object of more than {} keys", kMaximumKeys)));
+    }
+    return true;
   };
   Json row;
   try {
-    row = Json::parse(line, limit_depth);
+    row = Json::parse(line, limit);
+  } catch (const Error& error) {
+    return error.status();
   } catch (const Json::exception& error) {
     return Invalid(fmt::format("not valid JSON: {:.{}}", error.what(), kMaximumReason));
   }
-  if (too_deep) return Invalid(fmt::format("nested deeper than {} levels", kMaximumDepth));
   if (!row.is_object()) {
     return Invalid(fmt::format("a row is {}, expected an object", row.type_name()));
   }

@@ -1,5 +1,6 @@
 #include "trainer/data/example.h"
 
+#include "fmt/format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -65,6 +66,15 @@ const std::string& DeepRow() {
   return row;
 }
 
+const std::string& WideRow() {
+  static const std::string row = [] {
+    std::string keys = R"("text":"a")";
+    for (int i = 0; i < 10000; ++i) keys += fmt::format(R"(,"{}":0)", i);
+    return "{" + keys + "}";
+  }();
+  return row;
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Example, BadRows,
     testing::Values(
@@ -80,7 +90,8 @@ INSTANTIATE_TEST_SUITE_P(
                "\"tools\" is string"},
         BadRow{R"({"prompt":[{"role":"user"}],"completion":"x"})", RowFormat::kAuto,
                "\"completion\" is string, expected an array"},
-        BadRow{DeepRow().c_str(), RowFormat::kAuto, "nested deeper than 64"}));
+        BadRow{DeepRow().c_str(), RowFormat::kAuto, "nested deeper than 64"},
+        BadRow{WideRow().c_str(), RowFormat::kAuto, "an object of more than 10000 keys"}));
 
 }  // namespace
 }  // namespace tanren::trainer
