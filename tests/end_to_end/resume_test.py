@@ -52,8 +52,11 @@ class ResumeTest(WorkerTest):
         return run, done
 
     def kill_after(self, name, step):
+        """A run that was killed behind `step`, once a checkpoint, which is written beside the steps, was there."""
         run, process = self.start(name)
         self.wait_for_step(run, process, step)
+        latest = run / "checkpoints" / "latest"
+        wait_until(lambda: latest.exists() or not process.running(), "a checkpoint")
         for pid in pids_of(run):
             kill(pid, signal.SIGKILL)
         process.outcome()

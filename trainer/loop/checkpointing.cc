@@ -36,8 +36,11 @@ Checkpointing::Checkpointing(TrainingParts parts, CheckpointingOptions options,
 
 void Checkpointing::BeforeUpdate() {
   if (pending_ == nullptr) return;
-  const WaitTimer timer(waited_seconds_);
-  pending_->WaitUntilRead();
+  {
+    const WaitTimer timer(waited_seconds_);
+    pending_->WaitUntilRead();
+  }
+  Advance(/*to_the_end=*/false, /*must_succeed=*/false);
 }
 
 void Checkpointing::StepFinished(StepReport& report) {
