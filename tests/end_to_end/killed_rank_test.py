@@ -79,7 +79,8 @@ class KilledRankTest(WorkerTest):
         run = self.folder / "runs" / "bad-row"
         recipe = self.write_recipe("bad-row", training={"steps": 50, "batch_rows": 6},
                                    data={"sources": [{"path": str(rows)}], "shuffle": False},
-                                   checkpoint={"every_steps": 1})
+                                   # One that is written beside the next step would be lost with that.
+                                   checkpoint={"every_steps": 1, "in_background": False})
         outcome = run_worker("train", recipe, "--run", run, ranks=RANKS)
         self.assertNotEqual(outcome.code, 0)
         self.assertEqual(len(outcome.messages()), 1, str(outcome))
