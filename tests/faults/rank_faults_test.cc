@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include "fmt/format.h"
 #include "runtime/telemetry/flight_explanation.h"
@@ -47,8 +50,16 @@ Outcome RunUnder(const std::string& launcher, const std::string& kind) {
   }
   const int status = pclose(pipe);
   outcome.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  if (auto ranks = telemetry::ReadFlightRecords(folder / "flight"); ranks.ok()) {
+  // mpirun doesn't wait for ranks that it has killed: the system may still be clearing one away.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  bool all_gone = false;
+  while (!all_gone && std::chrono::steady_clock::now() < deadline) {
+    auto ranks = telemetry::ReadFlightRecords(folder / "flight");
+    if (!ranks.ok()) break;
     outcome.ranks = *std::move(ranks);
+    all_gone = std::all_of(outcome.ranks.begin(), outcome.ranks.end(),
+                           [](const telemetry::FlightRecord& rank) { return rank.gone; });
+    if (!all_gone) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return outcome;
 }

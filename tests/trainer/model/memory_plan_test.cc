@@ -22,35 +22,42 @@ using parallel::Engine;
 using parallel::EngineOptions;
 using parallel::Recompute;
 
-// Gives tensors their memory as long as it lives, and counts.
+// Gives tensors their memory as long as it lives, and counts for each thread that asks for it:
+// ranks are threads, whose peaks fall together only by chance.
 class CountingAllocator final : public c10::Allocator {
  public:
+  struct Count {
+    std::atomic<int64_t> live = 0, peak = 0;
+  };
+  // Where this thread's tensors count, wherever they are freed; null: nowhere.
+  static inline thread_local Count* mine = nullptr;
+
   CountingAllocator() : before_(c10::GetCPUAllocator()) { c10::SetCPUAllocator(this, 255); }
   ~CountingAllocator() override { c10::SetCPUAllocator(before_, 255); }
 
   c10::DataPtr allocate(size_t bytes) override {
     if (bytes == 0) return {nullptr, nullptr, &Delete, at::kCPU};
     void* const data = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
-    const int64_t now = live += static_cast<int64_t>(bytes);
-    for (int64_t seen = peak; seen < now && !peak.compare_exchange_weak(seen, now);) {
+    if (mine != nullptr) {
+      mine->live += static_cast<int64_t>(bytes);
+      mine->peak = std::max(mine->peak.load(), mine->live.load());
     }
-    return {data, new Block{data, static_cast<int64_t>(bytes)}, &Delete, at::kCPU};
+    return {data, new Block{data, static_cast<int64_t>(bytes), mine}, &Delete, at::kCPU};
   }
   void copy_data(void* to, const void* from, std::size_t bytes) const override {
     default_copy_data(to, from, bytes);
   }
 
-  static inline std::atomic<int64_t> live = 0, peak = 0;
-
  private:
   struct Block {
     void* data;
     int64_t bytes;
+    Count* count;
   };
   static void Delete(void* context) {
     if (context == nullptr) return;
     auto* const block = static_cast<Block*>(context);
-    live -= block->bytes;
+    if (block->count != nullptr) block->count->live -= block->bytes;
     std::free(block->data);
     delete block;
   }
@@ -80,21 +87,21 @@ Batch BatchOf(int64_t tokens) {
   return MakeBatch({&one, 1});
 }
 
-// The most bytes of tensors that were alive at once in an engine's second step.
+// The most bytes of a rank's tensors that were alive at once in its engine's second step.
 int64_t Measure(const formats::ModelConfig& config, const EngineOptions& options, int64_t tokens,
                 int ranks) {
   const Model model = BuildLlama(config);
   const NextToken objective;
   const Batch batch = BatchOf(tokens);
+  std::vector<CountingAllocator::Count> counts(ranks);
   CountingAllocator allocator;
-  CountingAllocator::live = CountingAllocator::peak = 0;
   comm::RunRanks(ranks, [&](comm::Communicator& world) {
+    CountingAllocator::Count& count = counts[world.rank()];
+    CountingAllocator::mine = &count;
     Engine engine(model.units, {model.head}, world, options);
     engine.Initialize(3);
     for (int step = 0; step < 2; ++step) {
-      world.Barrier("step");
-      if (world.rank() == 0) CountingAllocator::peak = CountingAllocator::live.load();
-      world.Barrier("counted");
+      count.peak = count.live.load();
       engine.BeginStep();
       engine.ForwardBackward(
           {.tokens_T = batch.tokens_T,
@@ -107,8 +114,12 @@ int64_t Measure(const formats::ModelConfig& config, const EngineOptions& options
           });
       engine.FinishStep();
     }
+    CountingAllocator::mine = nullptr;
   });
-  return CountingAllocator::peak;
+  int64_t largest = 0;
+  for (const CountingAllocator::Count& count : counts)
+    largest = std::max(largest, count.peak.load());
+  return largest;
 }
 
 int64_t Planned(const formats::ModelConfig& config, const EngineOptions& options, int64_t tokens,
@@ -121,7 +132,7 @@ int64_t Planned(const formats::ModelConfig& config, const EngineOptions& options
   const parallel::StepMemory step = PlanMemory(config, model, plan).step;
   // The head's products have scratch that isn't a tensor's.
   const int64_t scratch = step.moment == "head" ? config.vocab_size * 64 * 4 : 0;
-  return ranks * (step.masters + step.gradients + step.Passing() - scratch);
+  return step.masters + step.gradients + step.Passing() - scratch;
 }
 
 void ExpectPlanned(const formats::ModelConfig& config, const EngineOptions& options, int64_t tokens,
@@ -166,7 +177,7 @@ TEST(MemoryPlan, IsWhatAStepTakesAtEachStage) {
   }
 }
 
-// Their peaks needn't come at the same time, and ranks that are threads exchange through buffers.
+// Ranks that are threads exchange through buffers.
 TEST(MemoryPlan, IsWhatTwoRanksTake) {
   for (const int stage : {1, 2, 3}) {
     ExpectPlanned(SmallConfig(), {.zero_stage = stage, .compute_dtype = at::kBFloat16}, 1000, 2,
