@@ -54,7 +54,9 @@ if(TANREN_WITH_TORCH)
   target_link_directories(tanren_torch INTERFACE ${torch_root}/torch/lib)
   target_link_options(tanren_torch INTERFACE
     -Wl,-rpath,${torch_root}/torch/lib -Wl,--allow-shlib-undefined)
-  target_link_libraries(tanren_torch INTERFACE torch_cpu c10)
+  # at::parallel_for is a loop on one thread without it. libtorch brings the library along.
+  target_compile_options(tanren_torch INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fopenmp>)
+  target_link_libraries(tanren_torch INTERFACE torch_cpu c10 ${torch_root}/torch/lib/libgomp.so.1)
 
   # MPI by its C interface only, as a system include folder.
   set(MPI_CXX_SKIP_MPICXX ON)

@@ -60,6 +60,18 @@ TEST(Multiply, TakesViewsOfLargerMatrices) {
   ExpectClose(out, at::mm(sparse.to(at::kDouble), b.to(at::kDouble)), 1e-5, "product");
 }
 
+// Without the compiler's OpenMP, at::parallel_for is a loop on one thread, and everything else holds.
+TEST(Multiply, PartsAreDoneByThreadsOfTheirOwn) {
+  const int threads = at::get_num_threads();
+  at::set_num_threads(3);
+  std::vector<int> done_by(3, -1);
+  at::parallel_for(0, 3, 1, [&](int64_t first, int64_t end) {
+    for (int64_t part = first; part < end; ++part) done_by[part] = at::get_thread_num();
+  });
+  EXPECT_EQ(done_by, std::vector<int>({0, 1, 2}));
+  at::set_num_threads(threads);
+}
+
 TEST(Multiply, TheNumberOfThreadsChangesNoBit) {
   const int threads = at::get_num_threads();
   for (const int64_t rows : {4, 200}) {
