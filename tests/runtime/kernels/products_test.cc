@@ -60,7 +60,8 @@ TEST(Multiply, TakesViewsOfLargerMatrices) {
   ExpectClose(out, at::mm(sparse.to(at::kDouble), b.to(at::kDouble)), 1e-5, "product");
 }
 
-// Without the compiler's OpenMP, at::parallel_for is a loop on one thread, and everything else holds.
+// Without the compiler's OpenMP, at::parallel_for is a loop on one thread, and all else still
+// holds.
 TEST(Multiply, PartsAreDoneByThreadsOfTheirOwn) {
   const int threads = at::get_num_threads();
   at::set_num_threads(3);
