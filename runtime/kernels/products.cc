@@ -9,6 +9,7 @@
 #include "runtime/kernels/cpu/kernel_table.h"
 #include "runtime/kernels/cpu/scratch.h"
 #include "runtime/kernels/cpu_features.h"
+#include "runtime/kernels/row_passes.h"
 
 namespace tanren::kernels {
 namespace {
@@ -17,10 +18,6 @@ namespace {
 constexpr int64_t kFewRows = 16;
 // A thread is worth its start for this many multiplications.
 constexpr int64_t kGrain = 1 << 16;
-
-bool IsFloatOrBf16(const at::Tensor& x) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
-}
 
 at::Tensor WithUnitStride(const at::Tensor& x) {
   return x.stride(0) == 1 || x.stride(1) == 1 ? x : x.contiguous();
@@ -139,7 +136,7 @@ void Multiply(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& 
                c10::str(out_MN.sizes()));
   at::NoGradGuard no_grad;
   if (out_MN.numel() == 0) return;
-  const bool here = IsFloatOrBf16(a_MK) && IsFloatOrBf16(b_KN) && IsFloatOrBf16(out_MN);
+  const bool here = TakesRowPasses(a_MK) && TakesRowPasses(b_KN) && TakesRowPasses(out_MN);
   if (here && a_MK.size(1) > 0 && !SuitsTileUnits(a_MK, b_KN, out_MN)) {
     MultiplyHere(a_MK, b_KN, out_MN, into);
   } else {

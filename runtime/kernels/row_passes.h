@@ -7,7 +7,7 @@
 
 namespace tanren::kernels {
 
-// Whether the passes take x: where it lies, and its dtype.
+// Whether the passes, and the products of this folder, take x: where it lies, and its dtype.
 bool TakesRowPasses(const at::Tensor& x);
 
 struct Normed {
