@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 
+#include "trainer/loop/memory_use.h"
+
 namespace tanren::trainer {
 
 // One step, over all ranks. Steps count from 1 here: `step` steps have been done.
@@ -21,10 +23,10 @@ struct StepReport {
   double gradient_norm = 0;  // before clipping
   bool skipped = false;      // gradients were not finite
   double loss_scale = 1;
-  uint64_t peak_memory_bytes = 0;  // so far, of the rank that has used most
-  bool is_last = false;            // of the whole run
-  bool stop_requested = false;     // the run saves and ends after this step
-  std::string cursor;              // of the source, behind this step
+  MemoryUse memory;             // each figure of the rank that has most of it
+  bool is_last = false;         // of the whole run
+  bool stop_requested = false;  // the run saves and ends after this step
+  std::string cursor;           // of the source, behind this step
   // What callbacks add, for those that come after them: "validation_loss".
   std::map<std::string, double> metrics;
 };

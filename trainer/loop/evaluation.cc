@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include "runtime/kernels/device_copy.h"
 #include "runtime/kernels/linear_cross_entropy.h"
 #include "trainer/loop/training_loop.h"
 
@@ -10,21 +11,20 @@ namespace tanren::trainer {
 double HeldOutLoss(parallel::Engine& engine, comm::Communicator& ranks,
                    const ValidationSet& held_out) {
   const at::Device device(ranks.device_type());
-  double loss_sum = 0;
+  at::Tensor sum = at::zeros({1}, at::device(device).dtype(at::kDouble));
   for (size_t step = 0; step < held_out.step_count(); ++step) {
     for (const Batch& batch : held_out.step(step).micro_batches) {
       engine.Forward(InputOf(batch, device), [&](const at::Tensor& hidden_TD,
                                                  std::span<const at::Tensor> parameters) {
-        const at::Tensor weights_T = batch.weights_T.to(device);
         const kernels::TokenStatistics statistics = kernels::LogProbabilities(
-            hidden_TD, parameters.front(), batch.targets_T.to(device), weights_T.ne(0));
-        loss_sum -= (statistics.logprob_T.to(at::kDouble) * weights_T).sum().item<double>();
+            hidden_TD, parameters.front(), batch.targets_T, batch.weights_T.ne(0));
+        sum.sub_((statistics.logprob_T.to(at::kDouble) * kernels::ToDevice(batch.weights_T, device))
+                     .sum());
       });
     }
   }
-  const at::Tensor sum = at::tensor({loss_sum}, at::kDouble).to(device);
   ranks.AllReduce(sum, comm::ReduceOp::kSum, "validation loss")->Wait();
-  return sum.cpu().item<double>() / held_out.target_weight();
+  return kernels::ToHost(sum).item<double>() / held_out.target_weight();
 }
 
 Evaluation::Evaluation(parallel::Engine& engine, comm::Communicator& ranks,

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
-#include <string>
 
 namespace tanren::trainer {
 
@@ -27,16 +25,6 @@ double MeasureProductRate(at::ScalarType dtype, at::Device device) {
     best = std::max(best, operations / seconds);
   }
   return best;
-}
-
-uint64_t PeakMemoryBytes() {
-  // Not getrusage's ru_maxrss: that counts the program that started this one too.
-  std::ifstream status("/proc/self/status");
-  uint64_t kilobytes = 0;
-  for (std::string word; status >> word;) {
-    if (word == "VmHWM:" && status >> kilobytes) break;
-  }
-  return kilobytes * 1024;
 }
 
 }  // namespace tanren::trainer

@@ -4,16 +4,11 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
-
 namespace tanren::trainer {
 
 // Floating-point operations a second that this process's matrix products reach with its threads (or
 // its GPU), measured: the best of several products of 1024 × 1024 × 1024, about 0.2 s in all.
 double MeasureProductRate(at::ScalarType dtype, at::Device device);
-
-// The most memory this process has had resident since its program started, in bytes (VmHWM).
-uint64_t PeakMemoryBytes();
 
 }  // namespace tanren::trainer
 

@@ -29,9 +29,11 @@ std::string ProgressLine(const StepReport& report, const ProgressScale& scale,
     line += fmt::format("  {:.0f} % of limit",
                         100 * tokens_per_second * scale.flops_per_token / scale.flops_per_second);
   }
-  line +=
-      fmt::format("  {:.1f} GB/rank  {} left", static_cast<double>(report.peak_memory_bytes) / 1e9,
-                  FormatDuration(seconds_left));
+  // Where there is a GPU, its memory is what runs out first.
+  const uint64_t most =
+      report.memory.peak_device > 0 ? report.memory.peak_device : report.memory.peak_resident;
+  line += fmt::format("  {:.1f} GB/rank  {} left", static_cast<double>(most) / 1e9,
+                      FormatDuration(seconds_left));
   if (const auto found = report.metrics.find("validation_loss"); found != report.metrics.end()) {
     line += fmt::format("  held-out {:.4f}", found->second);
   }

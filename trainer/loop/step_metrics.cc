@@ -14,7 +14,12 @@ std::vector<std::pair<std::string, double>> MetricsOf(const StepReport& report) 
       {"documents", static_cast<double>(report.documents)},
       {"seconds", report.seconds},
       {"tokens_per_second", static_cast<double>(report.tokens) / std::max(report.seconds, 1e-9)},
-      {"peak_memory_bytes", static_cast<double>(report.peak_memory_bytes)}};
+      {"memory_bytes", static_cast<double>(report.memory.resident)},
+      {"peak_memory_bytes", static_cast<double>(report.memory.peak_resident)}};
+  if (report.memory.peak_device > 0) {
+    values.emplace_back("device_memory_bytes", static_cast<double>(report.memory.device));
+    values.emplace_back("peak_device_memory_bytes", static_cast<double>(report.memory.peak_device));
+  }
   if (report.loss_scale != 1) values.emplace_back("loss_scale", report.loss_scale);
   if (report.skipped) values.emplace_back("skipped", 1);
   values.insert(values.end(), report.metrics.begin(), report.metrics.end());

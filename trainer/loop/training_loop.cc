@@ -6,16 +6,19 @@
 #include <utility>
 
 #include "runtime/base/error.h"
+#include "runtime/kernels/device_copy.h"
 #include "runtime/telemetry/flight_recorder.h"
-#include "trainer/loop/machine_limit.h"
 
 namespace tanren::trainer {
 
 parallel::Activations InputOf(const Batch& batch, at::Device device) {
   parallel::Activations input;
-  input.tokens_T = batch.tokens_T.to(device);
-  input.positions_T = batch.positions_T.to(device);
-  input.document_offsets = batch.document_offsets_N1.to(device);
+  input.tokens_T = kernels::ToDevice(batch.tokens_T, device);
+  input.positions_T = kernels::ToDevice(batch.positions_T, device);
+  input.document_offsets = batch.document_offsets_N1;
+  if (!device.is_cpu()) {
+    input.device_offsets = kernels::ToDevice(batch.document_offsets_N1.to(at::kInt), device);
+  }
   return input;
 }
 
@@ -49,7 +52,7 @@ StepReport TrainingLoop::Step(int64_t index) {
         fmt::format("the data ended before step {} of {}", index + 1, options_.total_steps)));
   }
   const double scale = parts_.scaler != nullptr ? parts_.scaler->scale() : 1;
-  double loss_sum = 0;
+  at::Tensor loss_sum = at::zeros({}, at::device(parts_.ranks.device_type()).dtype(at::kDouble));
   parts_.engine.BeginStep();
   for (const Batch& batch : batches->micro_batches) {
     loss_sum += ForwardBackward(batch, scale / batches->target_weight);
@@ -70,7 +73,7 @@ StepReport TrainingLoop::Step(int64_t index) {
   report.gradient_norm = outcome.gradient_norm;
   report.skipped = outcome.skipped();
   report.loss_scale = scale;
-  report.peak_memory_bytes = agreed.peak_memory_bytes;
+  report.memory = agreed.memory;
   report.is_last = report.step == options_.total_steps;
   report.stop_requested = agreed.stop;
   report.cursor = parts_.source.cursor();
@@ -78,31 +81,32 @@ StepReport TrainingLoop::Step(int64_t index) {
   return report;
 }
 
-double TrainingLoop::ForwardBackward(const Batch& batch, double derivative_scale) {
-  const at::Device device(parts_.ranks.device_type());
-  Batch moved = batch;
-  moved.targets_T = batch.targets_T.to(device);
-  moved.weights_T = batch.weights_T.to(device);
+at::Tensor TrainingLoop::ForwardBackward(const Batch& batch, double derivative_scale) {
   return parts_.engine.ForwardBackward(
-      InputOf(batch, device),
+      InputOf(batch, at::Device(parts_.ranks.device_type())),
       [&](const at::Tensor& hidden_TD, std::span<const at::Tensor> parameters,
           std::span<at::Tensor> gradients) {
+        // Targets and weights stay on the host: see linear_cross_entropy.h.
         return parts_.objective.LossAndDerivative(
-            moved, {hidden_TD, parameters.front(), gradients.front()}, derivative_scale);
+            batch, {hidden_TD, parameters.front(), gradients.front()}, derivative_scale);
       });
 }
 
-TrainingLoop::Agreed TrainingLoop::Agree(double loss_sum, bool stop) const {
+TrainingLoop::Agreed TrainingLoop::Agree(const at::Tensor& loss_sum, bool stop) const {
   const at::Device device(parts_.ranks.device_type());
-  const at::Tensor sum = at::tensor({loss_sum}, at::kDouble).to(device);
-  const at::Tensor largest =
-      at::tensor({stop ? 1.0 : 0.0, static_cast<double>(PeakMemoryBytes())}, at::kDouble)
-          .to(device);
-  parts_.ranks.AllReduce(sum, comm::ReduceOp::kSum, "loss")->Wait();
-  parts_.ranks.AllReduce(largest, comm::ReduceOp::kMax, "stop and peak memory")->Wait();
-  const at::Tensor found = largest.cpu();
-  return {sum.cpu().item<double>(), found[0].item<double>() > 0,
-          static_cast<uint64_t>(found[1].item<double>())};
+  const MemoryUse use = MemoryUseNow(device);
+  const at::Tensor largest = kernels::ToDevice(
+      at::tensor({stop ? 1.0 : 0.0, static_cast<double>(use.resident),
+                  static_cast<double>(use.peak_resident), static_cast<double>(use.device),
+                  static_cast<double>(use.peak_device)},
+                 at::kDouble),
+      device);
+  parts_.ranks.AllReduce(loss_sum, comm::ReduceOp::kSum, "loss")->Wait();
+  parts_.ranks.AllReduce(largest, comm::ReduceOp::kMax, "stop and memory")->Wait();
+  // What the step was: its one wait beside the update's.
+  const at::Tensor found = kernels::ToHost(at::cat({largest, loss_sum.view({1})}));
+  const auto bytes = [&](int64_t i) { return static_cast<uint64_t>(found[i].item<double>()); };
+  return {found[5].item<double>(), bytes(0) > 0, {bytes(1), bytes(2), bytes(3), bytes(4)}};
 }
 
 }  // namespace tanren::trainer

@@ -54,14 +54,14 @@ class TrainingLoop {
 
  private:
   StepReport Step(int64_t index);
-  double ForwardBackward(const Batch& batch, double derivative_scale);
+  at::Tensor ForwardBackward(const Batch& batch, double derivative_scale);
   // What the ranks find out together.
   struct Agreed {
-    double loss_sum = 0;             // of all of them
-    bool stop = false;               // any of them was asked to
-    uint64_t peak_memory_bytes = 0;  // of the largest
+    double loss_sum = 0;  // of all of them
+    bool stop = false;    // any of them was asked to
+    MemoryUse memory;     // the largest of each figure
   };
-  Agreed Agree(double loss_sum, bool stop) const;
+  Agreed Agree(const at::Tensor& loss_sum, bool stop) const;
 
   TrainingParts parts_;
   TrainingOptions options_;

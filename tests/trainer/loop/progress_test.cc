@@ -37,7 +37,7 @@ TEST(ProgressLine, HasEveryFigure) {
   StepReport report;
   report.step = 12;
   report.loss = 1.23454;
-  report.peak_memory_bytes = 2'140'000'000;
+  report.memory.peak_resident = 2'140'000'000;
   const ProgressScale scale{.total_steps = 40, .flops_per_token = 3e9, .flops_per_second = 6e11};
   EXPECT_EQ(ProgressLine(report, scale, 124.4, 72),
             "step 12/40  loss 1.2345  124 tok/s  62 % of limit  2.1 GB/rank  1 min 12 s left");
@@ -46,6 +46,15 @@ TEST(ProgressLine, HasEveryFigure) {
   EXPECT_EQ(ProgressLine(report, {.total_steps = 40}, 124.4, 72),
             "step 12/40  loss 1.2345  124 tok/s  2.1 GB/rank  1 min 12 s left  "
             "held-out 1.5000  skipped: gradients not finite");
+}
+
+TEST(ProgressLine, HasTheGpusMemoryWhereThereIsOne) {
+  StepReport report;
+  report.memory = {.resident = 1'000'000'000,
+                   .peak_resident = 2'000'000'000,
+                   .device = 9'000'000'000,
+                   .peak_device = 12'340'000'000};
+  EXPECT_THAT(ProgressLine(report, {.total_steps = 40}, 124.4, 72), HasSubstr("  12.3 GB/rank  "));
 }
 
 StepReport Step(int64_t step, double seconds, int64_t tokens = 100) {

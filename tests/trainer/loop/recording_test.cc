@@ -28,7 +28,7 @@ StepReport Step(int64_t step) {
   report.seconds = 0.5;
   report.learning_rate = 0.125;
   report.gradient_norm = 3;
-  report.peak_memory_bytes = 3'000'000'000;
+  report.memory = {2'000'000'000, 3'000'000'000, 0, 0};
   return report;
 }
 
@@ -83,21 +83,27 @@ TEST_F(RecordingTest, AStepsMetricsAreItsReport) {
   for (const auto& [name, value] : lines[0].values) {
     EXPECT_TRUE(values.emplace(name, value).second) << name << " twice";
   }
-  EXPECT_THAT(values, UnorderedElementsAre(Pair("loss", 0.25), Pair("learning_rate", 0.125),
-                                           Pair("gradient_norm", 3), Pair("tokens", 64),
-                                           Pair("targets", 40.5), Pair("documents", 5),
-                                           Pair("seconds", 0.5), Pair("tokens_per_second", 128),
-                                           Pair("peak_memory_bytes", 3e9)));
+  EXPECT_THAT(values,
+              UnorderedElementsAre(Pair("loss", 0.25), Pair("learning_rate", 0.125),
+                                   Pair("gradient_norm", 3), Pair("tokens", 64),
+                                   Pair("targets", 40.5), Pair("documents", 5),
+                                   Pair("seconds", 0.5), Pair("tokens_per_second", 128),
+                                   Pair("memory_bytes", 2e9), Pair("peak_memory_bytes", 3e9)));
 }
 
 TEST_F(RecordingTest, WhatCallbacksAddedAndWhatIsUnusualStandsThereToo) {
   StepReport report = Step(4);
   report.metrics["accuracy"] = 0.75;
   report.loss_scale = 1024;
+  report.memory.device = 5'000'000'000;
+  report.memory.peak_device = 6'000'000'000;
   report.skipped = true;
   Launch({}, {report});
-  const std::vector<std::pair<std::string, double>> expected = {
-      {"accuracy", 0.75}, {"loss_scale", 1024}, {"skipped", 1}};
+  const std::vector<std::pair<std::string, double>> expected = {{"accuracy", 0.75},
+                                                                {"loss_scale", 1024},
+                                                                {"skipped", 1},
+                                                                {"device_memory_bytes", 5e9},
+                                                                {"peak_device_memory_bytes", 6e9}};
   EXPECT_THAT(Metrics()[0].values, testing::IsSupersetOf(expected));
 }
 

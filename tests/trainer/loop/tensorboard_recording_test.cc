@@ -54,7 +54,7 @@ class TensorBoardRecordingTest : public testing::Test {
     return EventsIn(path);
   }
 
-  // "restart 3", "4: 9 values".
+  // "restart 3", "4: 10 values".
   static std::vector<std::string> Names(const std::vector<tensorboard::Event>& events) {
     std::vector<std::string> names;
     for (const tensorboard::Event& event : events) {
@@ -89,13 +89,13 @@ TEST_F(TensorBoardRecordingTest, WritesTheStepsThatAreLogged) {
   reports[7].is_last = true;
   EXPECT_THAT(
       Names(Launch({0, {{"validation_loss", 4.5}}}, reports, 3)),
-      ElementsAre("0: 1 values", "3: 9 values", "5: 10 values", "6: 9 values", "8: 9 values"));
+      ElementsAre("0: 1 values", "3: 10 values", "5: 11 values", "6: 10 values", "8: 10 values"));
 }
 
 TEST_F(TensorBoardRecordingTest, AResumedRunDropsWhatFollowedTheCheckpointAndNothingElse) {
   EXPECT_THAT(Names(Launch({}, {Step(1), Step(2), Step(3)})),
-              ElementsAre("1: 9 values", "2: 9 values", "3: 9 values"));
-  EXPECT_THAT(Names(Launch({2, {}}, {Step(3)})), ElementsAre("restart 3", "3: 9 values"));
+              ElementsAre("1: 10 values", "2: 10 values", "3: 10 values"));
+  EXPECT_THAT(Names(Launch({2, {}}, {Step(3)})), ElementsAre("restart 3", "3: 10 values"));
 }
 
 }  // namespace

@@ -13,7 +13,6 @@
 #include "runtime/telemetry/flight_recorder.h"
 #include "tests/trainer/data/files.h"
 #include "tests/trainer/loop/small_training.h"
-#include "trainer/loop/machine_limit.h"
 
 namespace tanren::trainer {
 namespace {
@@ -108,8 +107,11 @@ TEST(TrainingLoop, EveryRankReportsTheWholeStep) {
       EXPECT_EQ(of_rank[i].loss_scale, 1);
       EXPECT_GT(of_rank[i].seconds, 0);
       // Here all ranks are one process. The kernel's count is off by some pages for each thread.
-      EXPECT_GT(of_rank[i].peak_memory_bytes, 0u);
-      EXPECT_LT(of_rank[i].peak_memory_bytes, PeakMemoryBytes() + PeakMemoryBytes() / 10);
+      const uint64_t peak = MemoryUseNow(at::kCPU).peak_resident;
+      EXPECT_GT(of_rank[i].memory.peak_resident, peak / 10);
+      EXPECT_LT(of_rank[i].memory.peak_resident, peak + peak / 10);
+      EXPECT_LE(of_rank[i].memory.resident, of_rank[i].memory.peak_resident + peak / 10);
+      EXPECT_EQ(of_rank[i].memory, reports[0][i].memory) << "all know the largest rank's";
     }
   }
 }
