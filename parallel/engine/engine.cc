@@ -79,7 +79,7 @@ void Engine::BeginStep() {
   }
 }
 
-double Engine::ForwardBackward(const Activations& input, const HeadFunction& head) {
+at::Tensor Engine::ForwardBackward(const Activations& input, const HeadFunction& head) {
   const at::NoGradGuard no_grad;  // graphs are recorded inside visits only
   // Up to the head and back to the lowest consumer that has something to train.
   std::vector<int> consumers = Range(0, head_consumer() + 1);

@@ -52,7 +52,7 @@ struct EngineOptions {
 };
 
 struct HeadResult {
-  double loss_sum = 0;  // of this rank's micro-batch; passed through
+  at::Tensor loss_sum;  // [], of this rank's micro-batch, on the device; passed through
   at::Tensor d_hidden;  // [T, D]: the derivative of the loss by the hidden states
 };
 
@@ -88,8 +88,9 @@ class Engine {
 
   // Forgets gradients and whatever an interrupted step left.
   void BeginStep();
-  // One micro-batch; returns the head's loss_sum.
-  double ForwardBackward(const Activations& input, const HeadFunction& head);
+  // One micro-batch; returns the head's loss_sum, which may still be under way on a device. Waits
+  // for nothing there.
+  at::Tensor ForwardBackward(const Activations& input, const HeadFunction& head);
   // After it the gradients of TrainableShards() are whole.
   void FinishStep();
 

@@ -18,6 +18,12 @@ ShardLayout MakeLayout(const std::vector<ParameterSpec>& specs, int world_size) 
 // Adds a sparse gradient of rows, those of an embedding that were looked up, summed in fp32.
 void AddRows(const at::Tensor& gradient, at::Tensor& whole) {
   at::Tensor rows = gradient._indices()[0], values = gradient._values().to(at::kFloat);
+  if (whole.scalar_type() != at::kFloat && !whole.is_cpu()) {
+    // Which rows are the same isn't asked: the answer's size would have to be waited for.
+    whole.add_(at::embedding_dense_backward(values, rows, whole.size(0), /*padding_idx=*/-1,
+                                            /*scale_grad_by_freq=*/false));
+    return;
+  }
   if (whole.scalar_type() != at::kFloat) {
     const at::Tensor summed =
         at::sparse_coo_tensor(gradient._indices(), values, gradient.sizes()).coalesce();

@@ -46,10 +46,12 @@ class KeyValueCache {
 
 // What flows from unit to unit. T tokens of all documents one after another, width D.
 struct Activations {
-  at::Tensor hidden;            // [T, D] compute dtype; undefined before the embedding
-  at::Tensor tokens_T;          // int64
-  at::Tensor positions_T;       // int64, from 0 in each document
-  at::Tensor document_offsets;  // [N + 1] int64: document n is tokens [n] … [n + 1] − 1
+  at::Tensor hidden;       // [T, D] compute dtype; undefined before the embedding
+  at::Tensor tokens_T;     // int64
+  at::Tensor positions_T;  // int64, from 0 in each document
+  // [N + 1] int64, always on the CPU: document n is tokens [n] … [n + 1] − 1. On a GPU also there,
+  // as int32, for attention: made once for all layers, by whoever moves a batch.
+  at::Tensor document_offsets, device_offsets;
   // The rotary embedding's, [T, head size], where the model has one: made by its first unit from
   // the positions, for all layers.
   at::Tensor rotary_cos, rotary_sin;

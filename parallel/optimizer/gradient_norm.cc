@@ -7,6 +7,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "runtime/kernels/device_copy.h"
+
 namespace tanren::parallel {
 namespace {
 
@@ -27,10 +29,6 @@ double BlockSumOfSquares(const float* values, int64_t count) {
 }
 
 double SumOfSquares(const at::Tensor& gradient) {
-  if (!gradient.is_cpu()) {
-    const double norm = at::linalg_vector_norm(gradient, 2, {}, false, at::kDouble).item<double>();
-    return norm * norm;
-  }
   const float* values = gradient.const_data_ptr<float>();
   const int64_t numel = gradient.numel();
   std::vector<double> blocks((numel + kBlock - 1) / kBlock);
@@ -43,15 +41,31 @@ double SumOfSquares(const at::Tensor& gradient) {
   return std::accumulate(blocks.begin(), blocks.end(), 0.0);
 }
 
+// [shards] fp64, where the gradients lie.
+at::Tensor SumsOfSquares(const std::vector<TrainableShard>& shards, at::Device device) {
+  std::vector<at::Tensor> on_device;
+  std::vector<double> here;
+  for (const TrainableShard& shard : shards) {
+    if (device.is_cpu()) {
+      here.push_back(SumOfSquares(shard.gradient));
+    } else {
+      on_device.push_back(
+          at::linalg_vector_norm(shard.gradient, 2, {}, false, at::kDouble).square());
+    }
+  }
+  if (on_device.empty()) return kernels::ToDevice(at::tensor(here, at::kDouble), device);
+  return at::stack(on_device);
+}
+
 }  // namespace
 
 GradientNorm GlobalGradientNorm(const std::vector<TrainableShard>& shards,
                                 comm::Communicator& shard_axis) {
-  std::vector<double> sums;
-  for (const TrainableShard& shard : shards) sums.push_back(SumOfSquares(shard.gradient));
-  at::Tensor total = at::tensor(sums, at::kDouble).to(shard_axis.device_type());
+  const at::NoGradGuard no_grad;
+  at::Tensor total = SumsOfSquares(shards, shard_axis.device_type());
   shard_axis.AllReduce(total, comm::ReduceOp::kSum, "gradient norm")->Wait();
-  total = total.cpu();
+  // The one wait of an update: whether it is made at all is decided here.
+  total = kernels::ToHost(total);
 
   GradientNorm result;
   double sum = 0;

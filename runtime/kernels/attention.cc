@@ -12,6 +12,9 @@
 #include "runtime/kernels/composed.h"
 #include "runtime/kernels/cpu/kernel_table.h"
 #include "runtime/kernels/cpu/scratch.h"
+#include "runtime/kernels/device_copy.h"
+#include "runtime/kernels/device_features.h"
+#include "runtime/kernels/fused_attention.h"
 
 namespace tanren::kernels {
 namespace {
@@ -35,9 +38,11 @@ void CheckShapes(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) 
 // The offsets as numbers, checked.
 std::vector<int64_t> OffsetsOf(const at::Tensor& document_offsets, int64_t tokens) {
   TANREN_CHECK(document_offsets.dim() == 1 && document_offsets.size(0) >= 1 &&
-                   document_offsets.scalar_type() == at::kLong,
-               "document offsets are [N + 1] int64, not {}", c10::str(document_offsets.sizes()));
-  const at::Tensor offsets = document_offsets.cpu().contiguous();
+                   document_offsets.scalar_type() == at::kLong && document_offsets.is_cpu(),
+               "document offsets are [N + 1] int64 on the CPU, not {} {} on {}",
+               c10::str(document_offsets.sizes()), c10::toString(document_offsets.scalar_type()),
+               document_offsets.device().str());
+  const at::Tensor offsets = document_offsets.contiguous();
   const int64_t* data = offsets.const_data_ptr<int64_t>();
   const std::vector<int64_t> offset(data, data + offsets.numel());
   for (size_t n = 0; n + 1 < offset.size(); ++n) {
@@ -48,6 +53,14 @@ std::vector<int64_t> OffsetsOf(const at::Tensor& document_offsets, int64_t token
                "document offsets go from {} to {} over {} tokens", offset.front(), offset.back(),
                tokens);
   return offset;
+}
+
+int64_t LongestOf(const std::vector<int64_t>& offsets) {
+  int64_t longest = 0;
+  for (size_t n = 0; n + 1 < offsets.size(); ++n) {
+    longest = std::max(longest, offsets[n + 1] - offsets[n]);
+  }
+  return longest;
 }
 
 void CheckView(const CacheView& view, const at::Tensor& q) {
@@ -187,11 +200,19 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
 
 at::Tensor DocumentAttention(const at::Tensor& q_THd, const at::Tensor& k_TKd,
                              const at::Tensor& v_TKd, const at::Tensor& document_offsets,
-                             double scale) {
+                             double scale, const at::Tensor& device_offsets) {
   CheckShapes(q_THd, k_TKd, v_TKd);
   TANREN_CHECK(q_THd.size(0) == k_TKd.size(0), "{} queries for {} keys", q_THd.size(0),
                k_TKd.size(0));
   const std::vector<int64_t> offsets = OffsetsOf(document_offsets, q_THd.size(0));
+  const FusedAttention fused =
+      ChooseFusedAttention(q_THd.scalar_type(), q_THd.size(2), ComputeCapability(q_THd.device()));
+  if (fused != FusedAttention::kNone && q_THd.size(0) > 0) {
+    const at::Tensor there = device_offsets.defined()
+                                 ? device_offsets
+                                 : ToDevice(document_offsets.to(at::kInt), q_THd.device());
+    return FusedDocumentAttention(fused, q_THd, k_TKd, v_TKd, there, LongestOf(offsets), scale);
+  }
   if (!HasKernel(q_THd)) {
     return ComposedDocumentAttention(q_THd, k_TKd, v_TKd, document_offsets, scale);
   }

@@ -12,12 +12,13 @@ namespace tanren::kernels {
 
 // softmax(scale · q kᵀ) v where each token sees itself and the earlier tokens of its own document.
 // `q_THd` [T, H, d]; `k_TKd`, `v_TKd` [T, K, d] of the same dtype, H a multiple of K;
-// `document_offsets` [N + 1] int64 from 0 to T, not decreasing (a document may be empty). Result
-// [T, H, d] in q's dtype; scores and sums are fp32. Differentiable in q, k and v. What a token gets
-// doesn't depend, to the last bit, on the other documents.
+// `document_offsets` [N + 1] int64 on the CPU, from 0 to T, not decreasing (a document may be
+// empty); `device_offsets`, the same as int32 beside q where that is a GPU, is made here if it is
+// undefined. Result [T, H, d] in q's dtype; scores and sums are fp32. Differentiable in q, k and v.
+// What a token gets doesn't depend, to the last bit, on the other documents.
 at::Tensor DocumentAttention(const at::Tensor& q_THd, const at::Tensor& k_TKd,
                              const at::Tensor& v_TKd, const at::Tensor& document_offsets,
-                             double scale);
+                             double scale, const at::Tensor& device_offsets = {});
 
 // One sequence's stored keys and values and the queries that read them.
 struct CacheView {

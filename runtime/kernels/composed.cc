@@ -50,8 +50,7 @@ at::Tensor ComposedRotary(const at::Tensor& x_THd, const RotaryTable& table) {
 at::Tensor ComposedDocumentAttention(const at::Tensor& q_THd, const at::Tensor& k_TKd,
                                      const at::Tensor& v_TKd, const at::Tensor& document_offsets,
                                      double scale) {
-  const at::Tensor offsets = document_offsets.cpu();
-  const auto offset = offsets.accessor<int64_t, 1>();
+  const auto offset = document_offsets.accessor<int64_t, 1>();
   std::vector<at::Tensor> documents;
   for (int64_t n = 0; n + 1 < offset.size(0); ++n) {
     const auto part = [&](const at::Tensor& x) { return x.slice(0, offset[n], offset[n + 1]); };

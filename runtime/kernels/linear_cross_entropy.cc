@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "runtime/base/error.h"
+#include "runtime/kernels/device_copy.h"
 #include "runtime/kernels/logit_rows.h"
 #include "runtime/kernels/products.h"
 
@@ -29,15 +30,24 @@ void CheckPerToken(const char* what, const at::Tensor& values_T, const at::Tenso
                what, c10::str(values_T.sizes()), hidden.size(0));
 }
 
-// The tokens to compute as row numbers, their targets checked.
-at::Tensor Selected(const at::Tensor& wanted_T, const at::Tensor& targets_T, int64_t vocabulary) {
+// The tokens to compute, beside the hidden states.
+struct Selection {
+  at::Tensor rows_R;  // their numbers
+  at::Tensor targets_R;
+};
+
+// Checks the targets of those that are wanted. On the CPU, where they belong, no device is waited
+// for.
+Selection Select(const at::Tensor& wanted_T, const at::Tensor& targets_T, const at::Tensor& hidden,
+                 int64_t vocabulary) {
   const at::Tensor rows = wanted_T.nonzero().squeeze(1);
-  if (rows.numel() == 0) return rows;
-  const at::Tensor targets = targets_T.index_select(0, rows);
-  const int64_t low = targets.min().item<int64_t>(), high = targets.max().item<int64_t>();
-  TANREN_CHECK(low >= 0 && high < vocabulary, "targets from {} to {} in a vocabulary of {}", low,
-               high, vocabulary);
-  return rows;
+  const at::Tensor targets = targets_T.index_select(0, rows.to(targets_T.device()));
+  if (rows.numel() > 0) {
+    const int64_t low = targets.min().item<int64_t>(), high = targets.max().item<int64_t>();
+    TANREN_CHECK(low >= 0 && high < vocabulary, "targets from {} to {} in a vocabulary of {}", low,
+                 high, vocabulary);
+  }
+  return {ToDevice(rows, hidden.device()), ToDevice(targets, hidden.device())};
 }
 
 // One chunk of the selected tokens.
@@ -48,16 +58,19 @@ struct Chunk {
   at::Tensor logits_RV;  // fp32; a buffer that every chunk shares
 };
 
-void ForEachChunk(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
-                  const at::Tensor& rows, const std::function<void(const Chunk&)>& visit) {
-  const int64_t count = rows.size(0);
+void ForEachChunk(const at::Tensor& hidden, const at::Tensor& weight, const Selection& selection,
+                  const std::function<void(const Chunk&)>& visit) {
+  const int64_t count = selection.rows_R.size(0);
   const at::Tensor buffer = at::empty({std::min(count, kChunkRows), weight.size(0)},
                                       hidden.options().dtype(at::kFloat).requires_grad(false));
   for (int64_t begin = 0; begin < count; begin += kChunkRows) {
     Chunk chunk;
-    chunk.rows_R = rows.slice(0, begin, std::min(count, begin + kChunkRows));
+    const auto part = [&](const at::Tensor& x) {
+      return x.slice(0, begin, std::min(count, begin + kChunkRows));
+    };
+    chunk.rows_R = part(selection.rows_R);
+    chunk.targets_R = part(selection.targets_R);
     chunk.hidden_RD = hidden.index_select(0, chunk.rows_R);
-    chunk.targets_R = targets.index_select(0, chunk.rows_R);
     chunk.logits_RV = buffer.slice(0, 0, chunk.rows_R.size(0));
     Multiply(chunk.hidden_RD, weight.t(), chunk.logits_RV);
     visit(chunk);
@@ -68,10 +81,13 @@ void ForEachChunk(const at::Tensor& hidden, const at::Tensor& weight, const at::
 void Backward(const Chunk& chunk, const at::Tensor& weight, const at::Tensor& d_hidden,
               at::Tensor* weight_gradient) {
   const at::Tensor d_rows = at::empty_like(chunk.hidden_RD);
-  Multiply(chunk.logits_RV, weight, d_rows);
+  // The CPU's products take both dtypes as they are; a GPU's would round this twice.
+  const at::Tensor d_logits_RV =
+      chunk.logits_RV.is_cpu() ? chunk.logits_RV : chunk.logits_RV.to(weight.scalar_type());
+  Multiply(d_logits_RV, weight, d_rows);
   d_hidden.index_copy_(0, chunk.rows_R, d_rows);
   if (weight_gradient == nullptr) return;
-  Multiply(chunk.logits_RV.t(), chunk.hidden_RD, *weight_gradient, Into::kAdd);
+  Multiply(d_logits_RV.t(), chunk.hidden_RD, *weight_gradient, Into::kAdd);
 }
 
 void CheckGradient(const at::Tensor* gradient, const at::Tensor& weight) {
@@ -79,6 +95,20 @@ void CheckGradient(const at::Tensor* gradient, const at::Tensor& weight) {
       gradient == nullptr || (gradient->sizes() == weight.sizes() &&
                               gradient->scalar_type() == at::kFloat && gradient->is_contiguous()),
       "the head's weight gradient must be contiguous fp32 of the weight's shape");
+}
+
+// The tokens that the second pass computes. On a device, looking which derivatives are 0 would mean
+// to wait for them: all that the first pass computed, then.
+at::Tensor ToDifferentiate(const TokenStatistics& statistics, const at::Tensor& d_logprob_T,
+                           const std::optional<at::Tensor>& d_entropy_T) {
+  if (!d_logprob_T.is_cpu()) {
+    return statistics.mask_T.defined() ? statistics.mask_T
+                                       : at::ones(d_logprob_T.sizes(), at::kBool);
+  }
+  at::Tensor wanted = d_logprob_T.ne(0);
+  if (d_entropy_T) wanted = wanted.logical_or(d_entropy_T->ne(0));
+  if (statistics.mask_T.defined()) wanted = wanted.logical_and(statistics.mask_T);
+  return wanted;
 }
 
 }  // namespace
@@ -92,12 +122,14 @@ LinearCrossEntropyResult LinearCrossEntropy(const at::Tensor& hidden_TD,
   CheckShapes(hidden_TD, weight_VD, targets_T);
   CheckPerToken("the token weight", weights_T, hidden_TD);
   CheckGradient(weight_gradient_VD, weight_VD);
-  LinearCrossEntropyResult result{0, at::zeros(hidden_TD.sizes(), hidden_TD.options())};
-  const at::Tensor rows = Selected(weights_T.ne(0), targets_T, weight_VD.size(0));
-  ForEachChunk(hidden_TD, weight_VD, targets_T, rows, [&](const Chunk& chunk) {
-    const at::Tensor weights = weights_T.index_select(0, chunk.rows_R);
+  LinearCrossEntropyResult result{at::zeros({}, hidden_TD.options().dtype(at::kDouble)),
+                                  at::zeros(hidden_TD.sizes(), hidden_TD.options())};
+  const at::Tensor all_weights_T = ToDevice(weights_T, hidden_TD.device());
+  const Selection selection = Select(weights_T.ne(0), targets_T, hidden_TD, weight_VD.size(0));
+  ForEachChunk(hidden_TD, weight_VD, selection, [&](const Chunk& chunk) {
+    const at::Tensor weights = all_weights_T.index_select(0, chunk.rows_R);
     const RowStatistics found = StatisticsOfRows(chunk.logits_RV, chunk.targets_R, 1, false);
-    result.loss_sum -= (weights.to(at::kDouble) * found.logprob_R).sum().item<double>();
+    result.loss_sum.sub_((weights.to(at::kDouble) * found.logprob_R).sum());
     DifferentiateRows(chunk.logits_RV, chunk.targets_R, found,
                       (weights * -derivative_scale).to(at::kFloat), {}, 1);
     Backward(chunk, weight_VD, result.d_hidden_TD, weight_gradient_VD);
@@ -120,10 +152,10 @@ TokenStatistics LogProbabilities(const at::Tensor& hidden_TD, const at::Tensor& 
   if (entropy) statistics.entropy_T = at::zeros({tokens}, per_token);
   if (mask_T) statistics.mask_T = *mask_T;
   statistics.temperature = temperature;
-  const at::Tensor wanted = mask_T ? *mask_T : at::ones({tokens}, per_token.dtype(at::kBool));
+  const at::Tensor wanted = mask_T ? *mask_T : at::ones({tokens}, at::kBool);
   CheckPerToken("the mask", wanted, hidden_TD);
-  const at::Tensor rows = Selected(wanted, targets_T, weight_VD.size(0));
-  ForEachChunk(hidden_TD, weight_VD, targets_T, rows, [&](const Chunk& chunk) {
+  const Selection selection = Select(wanted, targets_T, hidden_TD, weight_VD.size(0));
+  ForEachChunk(hidden_TD, weight_VD, selection, [&](const Chunk& chunk) {
     const RowStatistics found =
         StatisticsOfRows(chunk.logits_RV, chunk.targets_R, temperature, entropy);
     statistics.logprob_T.index_copy_(0, chunk.rows_R, found.logprob_R);
@@ -147,12 +179,10 @@ at::Tensor LogProbabilitiesBackward(const at::Tensor& hidden_TD, const at::Tenso
   TANREN_CHECK(!entropy || statistics.entropy_T.defined(),
                "a derivative by entropy needs the first pass to have computed it");
   if (entropy) CheckPerToken("the derivative by entropy", *d_entropy_T, hidden_TD);
-  at::Tensor wanted = d_logprob_T.ne(0);
-  if (entropy) wanted = wanted.logical_or(d_entropy_T->ne(0));
-  if (statistics.mask_T.defined()) wanted = wanted.logical_and(statistics.mask_T);
   const at::Tensor d_hidden = at::zeros(hidden_TD.sizes(), hidden_TD.options());
-  const at::Tensor rows = Selected(wanted, targets_T, weight_VD.size(0));
-  ForEachChunk(hidden_TD, weight_VD, targets_T, rows, [&](const Chunk& chunk) {
+  const Selection selection = Select(ToDifferentiate(statistics, d_logprob_T, d_entropy_T),
+                                     targets_T, hidden_TD, weight_VD.size(0));
+  ForEachChunk(hidden_TD, weight_VD, selection, [&](const Chunk& chunk) {
     const auto part = [&](const at::Tensor& x) { return x.index_select(0, chunk.rows_R); };
     RowStatistics found{part(statistics.logprob_T), part(statistics.logsumexp_T), {}};
     if (entropy) found.entropy_R = part(statistics.entropy_T);

@@ -7,6 +7,9 @@
 // `hidden_TD` [T, D] and `weight_VD` [V, D] have one dtype; `targets_T` [T] int64 below V (where a
 // token isn't computed, any value). Weight gradients are added into fp32 [V, D]. Nothing here
 // records an autograd graph.
+//
+// Where the hidden states lie on a device, targets, weights and masks belong on the CPU: which rows
+// to compute is found there, and nobody waits for the device. Results are beside the hidden states.
 #ifndef TANREN_RUNTIME_KERNELS_LINEAR_CROSS_ENTROPY_H_
 #define TANREN_RUNTIME_KERNELS_LINEAR_CROSS_ENTROPY_H_
 
@@ -17,7 +20,7 @@
 namespace tanren::kernels {
 
 struct LinearCrossEntropyResult {
-  double loss_sum = 0;     // Σ weight · −log p(target), in nats
+  at::Tensor loss_sum;     // [] fp64: Σ weight · −log p(target), in nats
   at::Tensor d_hidden_TD;  // derivative of derivative_scale · loss_sum; hidden's dtype
 };
 
@@ -46,7 +49,7 @@ TokenStatistics LogProbabilities(const at::Tensor& hidden_TD, const at::Tensor& 
                                  bool entropy = false, double temperature = 1);
 
 // Second pass: the derivative by hidden_TD (its dtype) of a loss whose derivatives by logprob_T
-// and, if given, by entropy_T are these [T] fp32. Tokens where both are 0 are skipped.
+// and, if given, by entropy_T are these [T] fp32. Tokens where both are 0 may be skipped.
 at::Tensor LogProbabilitiesBackward(const at::Tensor& hidden_TD, const at::Tensor& weight_VD,
                                     const at::Tensor& targets_T, const TokenStatistics& statistics,
                                     const at::Tensor& d_logprob_T,

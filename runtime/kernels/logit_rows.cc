@@ -10,7 +10,7 @@ namespace {
 
 RowStatistics ComposedStatistics(const at::Tensor& logits_RV, const at::Tensor& targets_R,
                                  double temperature, bool entropy) {
-  const at::Tensor scaled = logits_RV / temperature;
+  const at::Tensor scaled = temperature == 1 ? logits_RV : logits_RV / temperature;
   RowStatistics statistics;
   statistics.logsumexp_R = scaled.logsumexp(1);
   statistics.logprob_R =
@@ -26,14 +26,17 @@ RowStatistics ComposedStatistics(const at::Tensor& logits_RV, const at::Tensor& 
 void ComposedDifferentiate(const at::Tensor& logits_RV, const at::Tensor& targets_R,
                            const RowStatistics& statistics, const at::Tensor& d_logprob_R,
                            const at::Tensor& d_entropy_R, double temperature) {
-  const at::Tensor log_p = logits_RV / temperature - statistics.logsumexp_R.unsqueeze(1);
+  // In the logits' own memory: a chunk of a large vocabulary is there once.
+  at::Tensor log_p = logits_RV;
+  if (temperature != 1) log_p.div_(temperature);
+  log_p.sub_(statistics.logsumexp_R.unsqueeze(1));
   at::Tensor by_p = d_logprob_R.unsqueeze(1);
   if (d_entropy_R.defined()) {
-    by_p = by_p + d_entropy_R.unsqueeze(1) * (log_p + statistics.entropy_R.unsqueeze(1));
+    by_p = d_entropy_R.unsqueeze(1) * (log_p + statistics.entropy_R.unsqueeze(1)) + by_p;
   }
-  at::Tensor derivative = log_p.exp().mul_(by_p).neg_();
+  at::Tensor derivative = log_p.exp_().mul_(by_p).neg_();
   derivative.scatter_add_(1, targets_R.unsqueeze(1), d_logprob_R.to(at::kFloat).unsqueeze(1));
-  logits_RV.copy_(derivative.div_(temperature));
+  if (temperature != 1) derivative.div_(temperature);
 }
 
 float At(const at::Tensor& values_R, int64_t row) {

@@ -9,6 +9,7 @@
 #include "runtime/base/error.h"
 #include "runtime/kernels/composed.h"
 #include "runtime/kernels/cpu/kernel_table.h"
+#include "runtime/kernels/device_passes.h"
 #include "runtime/kernels/row_passes.h"
 
 namespace tanren::kernels {
@@ -53,6 +54,7 @@ class NormFunction : public torch::autograd::Function<NormFunction> {
 }  // namespace
 
 Normed NormForward(const at::Tensor& x, const at::Tensor& weight_D, double epsilon) {
+  if (!x.is_cpu()) return DeviceNormForward(x, weight_D, epsilon);
   const Normed normed{at::empty(x.sizes(), x.options().requires_grad(false)),
                       at::empty({RowsOf(x)}, at::kFloat)};
   NormTask task = TaskOf(x, weight_D, normed.inverse_rms);
@@ -65,6 +67,7 @@ Normed NormForward(const at::Tensor& x, const at::Tensor& weight_D, double epsil
 
 NormDerivatives NormBackward(const at::Tensor& x, const at::Tensor& weight_D,
                              const at::Tensor& inverse_rms, const at::Tensor& d_out) {
+  if (!x.is_cpu()) return DeviceNormBackward(x, weight_D, inverse_rms, d_out);
   const at::Tensor d_x = at::empty_like(x);
   NormTask task = TaskOf(x, weight_D, inverse_rms);
   task.d_out = d_out.const_data_ptr();

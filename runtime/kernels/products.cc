@@ -119,6 +119,13 @@ void MultiplyByAten(const at::Tensor& a_MK, const at::Tensor& b_KN, at::Tensor o
     at::addmm_out(out, out, a, b);
   } else if (out.scalar_type() == dtype) {
     at::mm_out(out, a, b);
+  } else if (!out.is_cpu() && out.scalar_type() == at::kFloat) {
+    // A GPU's units sum in fp32 and can leave it at that.
+    if (into == Into::kAdd) {
+      at::addmm_out(out, out, a, b, at::kFloat);
+    } else {
+      at::mm_out(out, a, b, at::kFloat);
+    }
   } else if (into == Into::kAdd) {
     out.add_(at::mm(a, b));
   } else {
@@ -136,7 +143,8 @@ void Multiply(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& 
                c10::str(out_MN.sizes()));
   at::NoGradGuard no_grad;
   if (out_MN.numel() == 0) return;
-  const bool here = TakesRowPasses(a_MK) && TakesRowPasses(b_KN) && TakesRowPasses(out_MN);
+  const bool here =
+      out_MN.is_cpu() && TakesRowPasses(a_MK) && TakesRowPasses(b_KN) && TakesRowPasses(out_MN);
   if (here && a_MK.size(1) > 0 && !SuitsTileUnits(a_MK, b_KN, out_MN)) {
     MultiplyHere(a_MK, b_KN, out_MN, into);
   } else {

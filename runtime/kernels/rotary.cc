@@ -10,6 +10,7 @@
 #include "runtime/kernels/composed.h"
 #include "runtime/kernels/cpu/kernel_table.h"
 #include "runtime/kernels/cpu/scratch.h"
+#include "runtime/kernels/device_copy.h"
 
 namespace tanren::kernels {
 namespace {
@@ -71,8 +72,8 @@ RotaryTable MakeRotaryTable(std::span<const double> inverse_frequencies,
   for (int64_t i = 0; i < half; ++i) {
     frequencies.data_ptr<float>()[i] = static_cast<float>(inverse_frequencies[i]);
   }
-  const at::Tensor angles =
-      positions_T.to(at::kFloat).unsqueeze(1) * frequencies.to(positions_T.device()).unsqueeze(0);
+  const at::Tensor angles = positions_T.to(at::kFloat).unsqueeze(1) *
+                            ToDevice(frequencies, positions_T.device()).unsqueeze(0);
   const auto both_halves = [&](const at::Tensor& x) { return at::cat({x, x}, 1).to(dtype); };
   return {both_halves(at::cos(angles)), both_halves(at::sin(angles))};
 }

@@ -1,5 +1,5 @@
 // The passes over rows that differentiable operations are made of; not differentiable themselves.
-// Tensors on the CPU, contiguous, fp32 or bf16, all of one dtype unless said.
+// Tensors are contiguous and all of one dtype unless said: fp32 or bf16, on a device fp16 too.
 #ifndef TANREN_RUNTIME_KERNELS_ROW_PASSES_H_
 #define TANREN_RUNTIME_KERNELS_ROW_PASSES_H_
 
@@ -7,12 +7,13 @@
 
 namespace tanren::kernels {
 
-// Whether the passes, and the products of this folder, take x: where it lies, and its dtype.
+// Whether the passes, and on the CPU the products of this folder, take x: where it lies, and its
+// dtype.
 bool TakesRowPasses(const at::Tensor& x);
 
 struct Normed {
   at::Tensor out;          // of x's shape
-  at::Tensor inverse_rms;  // fp32, one for each row
+  at::Tensor inverse_rms;  // fp32, one for each row; its shape is the pass's own affair
 };
 // As RmsNorm in norm.h.
 Normed NormForward(const at::Tensor& x, const at::Tensor& weight_D, double epsilon);

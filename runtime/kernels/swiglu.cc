@@ -7,6 +7,7 @@
 #include "runtime/base/error.h"
 #include "runtime/kernels/composed.h"
 #include "runtime/kernels/cpu/kernel_table.h"
+#include "runtime/kernels/device_passes.h"
 #include "runtime/kernels/row_passes.h"
 
 namespace tanren::kernels {
@@ -43,10 +44,13 @@ class GateFunction : public torch::autograd::Function<GateFunction> {
 }  // namespace
 
 bool TakesRowPasses(const at::Tensor& x) {
-  return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+  const at::ScalarType dtype = x.scalar_type();
+  if (dtype == at::kHalf) return !x.is_cpu();
+  return dtype == at::kFloat || dtype == at::kBFloat16;
 }
 
 at::Tensor GateForward(const at::Tensor& gate, const at::Tensor& up) {
+  if (!gate.is_cpu()) return DeviceGateForward(gate, up);
   const at::Tensor out = at::empty(gate.sizes(), gate.options().requires_grad(false));
   GateTask task = TaskOf(gate, up);
   task.out = out.mutable_data_ptr();
@@ -57,6 +61,7 @@ at::Tensor GateForward(const at::Tensor& gate, const at::Tensor& up) {
 
 GateDerivatives GateBackward(const at::Tensor& gate, const at::Tensor& up, const at::Tensor& d_out,
                              const at::Tensor& out) {
+  if (!gate.is_cpu()) return DeviceGateBackward(gate, up, d_out, out);
   const GateDerivatives d{at::empty_like(gate), at::empty_like(up)};
   GateTask task = TaskOf(gate, up);
   task.d_out = d_out.const_data_ptr();

@@ -206,7 +206,8 @@ class Block final : public LlamaUnit {
                     const at::Tensor& v_TKd) const {
     const double scale = 1 / std::sqrt(static_cast<double>(head_size_));
     if (in.cache != nullptr) return in.cache->Attend(layer_, q_THd, k_TKd, v_TKd, scale);
-    return kernels::DocumentAttention(q_THd, k_TKd, v_TKd, in.document_offsets, scale);
+    return kernels::DocumentAttention(q_THd, k_TKd, v_TKd, in.document_offsets, scale,
+                                      in.device_offsets);
   }
 
   int layer_;

@@ -30,9 +30,10 @@ class Objective {
                                                  double derivative_scale) const = 0;
 };
 
-// The derivatives of a loss sum by each token's statistics.
+// The derivatives of a loss sum by each token's statistics: tensors where those lie, beside the
+// hidden states. (A batch stays on the host; kernels::ToDevice moves what a loss needs of it.)
 struct LossTerm {
-  double sum = 0;
+  at::Tensor sum;          // [] fp64
   at::Tensor d_logprob_T;  // fp32
   at::Tensor d_entropy_T;  // fp32; undefined where the loss doesn't depend on it
 };

@@ -46,7 +46,7 @@ Result Train(int ranks, int micro_batches, const ToyOptions& toy, const EngineOp
       for (int micro = 0; micro < micro_batches; ++micro) {
         const Activations input =
             ToyInput(step, (world.rank() * micro_batches + micro) * count, count);
-        loss += engine.ForwardBackward(input, ToyHead(input, ToyWeight()));
+        loss += engine.ForwardBackward(input, ToyHead(input, ToyWeight())).item<double>();
       }
       engine.FinishStep();
       auto gradients = WholeGradients(engine, world);
@@ -292,7 +292,8 @@ TEST(Engine, EvaluationSeesTheWeightsOfTheLastStepAtEveryStage) {
     };
     const double before = evaluate();
     engine.BeginStep();
-    EXPECT_NEAR(engine.ForwardBackward(input, ToyHead(input, ToyWeight())), before, 1e-6);
+    EXPECT_NEAR(engine.ForwardBackward(input, ToyHead(input, ToyWeight())).item<double>(), before,
+                1e-6);
     engine.FinishStep();
     EXPECT_NEAR(evaluate(), before, 1e-6);
     UpdateParameters(optimizer, *world, kRate, {}, nullptr);

@@ -114,7 +114,7 @@ HeadFunction ToyHead(const Activations& input, double weight) {
     const auto derived = torch::autograd::grad({loss}, {hidden, head});
     const at::NoGradGuard no_grad;
     if (gradients[0].defined()) gradients[0].add_(derived[1]);
-    return HeadResult{loss.item<double>(), derived[0]};
+    return HeadResult{loss.detach(), derived[0]};
   };
 }
 

@@ -86,14 +86,14 @@ TEST_P(TinyModel, LossAndAllGradientsAreTransformers) {
   engine.LoadParameters(Reader());
   engine.BeginStep();
   const NextToken objective;
-  const double loss = engine.ForwardBackward(
+  const at::Tensor loss = engine.ForwardBackward(
       input_, [&](const at::Tensor& hidden_TD, std::span<const at::Tensor> parameters,
                   std::span<at::Tensor> gradients) {
         return objective.LossAndDerivative(batch_, {hidden_TD, parameters[0], gradients[0]}, 1.0);
       });
   engine.FinishStep();
   const double expected = Reference("loss_sum").item<double>();
-  EXPECT_NEAR(loss, expected, kTolerance * expected);
+  EXPECT_NEAR(loss.item<double>(), expected, kTolerance * expected);
 
   size_t compared = 0;
   for (const auto& group : engine.groups()) {

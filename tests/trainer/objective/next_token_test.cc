@@ -13,7 +13,7 @@ class NextTokenInTwoPasses final : public StatisticsObjective {
  protected:
   LossTerm Loss(const kernels::TokenStatistics& statistics, const Batch& batch) const override {
     LossTerm term;
-    term.sum = -(statistics.logprob_T.to(at::kDouble) * batch.weights_T).sum().item<double>();
+    term.sum = -(statistics.logprob_T.to(at::kDouble) * batch.weights_T).sum();
     term.d_logprob_T = -batch.weights_T;
     return term;
   }
@@ -25,7 +25,7 @@ class NegativeEntropy final : public StatisticsObjective {
   bool needs_entropy() const override { return true; }
   LossTerm Loss(const kernels::TokenStatistics& statistics, const Batch& batch) const override {
     LossTerm term;
-    term.sum = -(statistics.entropy_T.to(at::kDouble) * batch.weights_T).sum().item<double>();
+    term.sum = -(statistics.entropy_T.to(at::kDouble) * batch.weights_T).sum();
     term.d_logprob_T = at::zeros_like(batch.weights_T);
     term.d_entropy_T = -batch.weights_T;
     return term;
@@ -65,7 +65,7 @@ class ObjectiveTest : public testing::Test {
   void ExpectEqual(const Objective& objective, const Expected& expected, double scale) const {
     at::Tensor gradient = at::ones({11, 6});  // to be added to
     const parallel::HeadResult result = objective.LossAndDerivative(batch_, Head(gradient), scale);
-    EXPECT_NEAR(result.loss_sum, expected.loss, 1e-5);
+    EXPECT_NEAR(result.loss_sum.item<double>(), expected.loss, 1e-5);
     EXPECT_TRUE(
         at::allclose(result.d_hidden.to(at::kDouble), expected.d_hidden * scale, 1e-5, 1e-6));
     EXPECT_TRUE(at::allclose(gradient.to(at::kDouble), 1 + expected.d_weight * scale, 1e-5, 1e-6));
