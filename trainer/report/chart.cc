@@ -5,41 +5,60 @@
 #include <limits>
 
 #include "fmt/format.h"
+#include "trainer/report/axis.h"
 #include "trainer/report/html.h"
+#include "trainer/report/svg.h"
 
 namespace tanren::trainer {
 namespace {
 
-using Points = std::vector<std::pair<double, double>>;
-
-// In SVG units.
-constexpr double kWidth = 560, kHeight = 300;
-constexpr double kLeft = 56, kRight = 16, kTop = 34, kBottom = 44;
-constexpr size_t kMostPoints = 600;
+constexpr double kWidth = 360, kHeight = 220;
+constexpr double kRight = 12, kTop = 24, kBottom = 36;
+constexpr double kCharacter = 6.3;  // about as wide as a letter of the page's 11-unit font
+constexpr size_t kMostPoints = 400;
 // Shorter lines are read point by point.
 constexpr size_t kSmoothedFrom = 60;
+// More dots than this are a line.
+constexpr size_t kMostDots = 60;
+// Crosses that would be closer than this are one.
+constexpr double kBetweenCrosses = 5;
 
-struct Scale {
-  double low = 0, high = 1;
-  double from = 0, to = 1;  // where low and high are drawn
-  double operator()(double value) const {
-    return from + (value - low) / (high - low) * (to - from);
+struct Frame {
+  Axis x, y;
+  double left = 0;
+  double X(double value) const { return left + x.ShareOf(value) * (kWidth - kRight - left); }
+  double Y(double value) const {
+    return kHeight - kBottom - y.ShareOf(value) * (kHeight - kBottom - kTop);
+  }
+  Points Placed(const Points& points) const {
+    Points placed;
+    for (const auto& [at, value] : points) placed.emplace_back(X(at), Y(value));
+    return placed;
   }
 };
 
-// A bucket's mean step and mean value for each of at most `most` buckets.
-Points Thinned(const Points& points, size_t most) {
-  if (points.size() <= most) return points;
-  Points thinned;
-  for (size_t bucket = 0; bucket < most; ++bucket) {
-    const size_t begin = bucket * points.size() / most, end = (bucket + 1) * points.size() / most;
-    double x = 0, y = 0;
+// What at most `kMostPoints` buckets of a line hold.
+struct Thinned {
+  Points mean, least, most;
+};
+
+Thinned Thin(const Points& points) {
+  const size_t buckets = std::min(points.size(), kMostPoints);
+  Thinned thinned;
+  for (size_t bucket = 0; bucket < buckets; ++bucket) {
+    const size_t begin = bucket * points.size() / buckets;
+    const size_t end = (bucket + 1) * points.size() / buckets;
+    double x = 0, y = 0, least = points[begin].second, most = least;
     for (size_t i = begin; i < end; ++i) {
       x += points[i].first;
       y += points[i].second;
+      least = std::min(least, points[i].second);
+      most = std::max(most, points[i].second);
     }
     const auto count = static_cast<double>(end - begin);
-    thinned.emplace_back(x / count, y / count);
+    thinned.mean.emplace_back(x / count, y / count);
+    thinned.least.emplace_back(x / count, least);
+    thinned.most.emplace_back(x / count, most);
   }
   return thinned;
 }
@@ -58,37 +77,85 @@ Points MovingAverage(const Points& points) {
   return smooth;
 }
 
-std::string Polyline(const Points& points, const Scale& x, const Scale& y,
-                     const std::string& style) {
-  std::string coordinates;
-  for (const auto& [at, value] : points)
-    coordinates += fmt::format("{:.1f},{:.1f} ", x(at), y(value));
-  return fmt::format("<polyline points=\"{}\" fill=\"none\" {}/>\n", coordinates, style);
-}
-
-std::string Text(double x, double y, const std::string& text, const std::string& attributes = "") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" {}>{}</text>\n", x, y, attributes,
-                     EscapeHtml(text));
-}
-
-std::string Begin(const std::string& title, double width) {
-  return fmt::format(
-             "<svg class=\"chart\" role=\"img\" viewBox=\"0 0 {0:.0f} {1:.0f}\" "
-             "aria-label=\"{2}\">\n",
-             width, kHeight, EscapeHtml(title)) +
-         Text(kLeft, 18, title, "class=\"title\"");
-}
-
-std::string HorizontalGrid(const std::vector<double>& ticks, const Scale& y, double width,
-                           const char* unit) {
-  std::string grid;
-  for (double tick : ticks) {
-    grid += fmt::format(
-        "<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\" class=\"grid\"/>\n", kLeft,
-        width - kRight, y(tick), y(tick));
-    grid += Text(kLeft - 6, y(tick) + 4, fmt::format("{:g}{}", tick, unit), "text-anchor=\"end\"");
+// The pieces of a line between its gaps.
+std::vector<Points> Pieces(const Points& points, const std::vector<double>& gaps) {
+  std::vector<Points> pieces(1);
+  auto gap = gaps.begin();
+  for (const auto& point : points) {
+    bool passed = false;
+    for (; gap != gaps.end() && *gap <= point.first; ++gap) passed = true;
+    if (passed && !pieces.back().empty()) pieces.emplace_back();
+    pieces.back().push_back(point);
   }
-  return grid;
+  return pieces;
+}
+
+std::string Line(const Points& points, const std::vector<double>& gaps, const Frame& frame,
+                 const char* attributes) {
+  std::string drawing;
+  for (const Points& piece : Pieces(points, gaps)) {
+    drawing += SvgPolyline(frame.Placed(piece), attributes);
+  }
+  return drawing;
+}
+
+std::string Band(const Thinned& thinned, const Frame& frame) {
+  std::string path;
+  for (const auto& [x, y] : frame.Placed(thinned.most)) {
+    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x, y);
+  }
+  const Points least = frame.Placed(thinned.least);
+  for (auto point = least.rbegin(); point != least.rend(); ++point) {
+    path += fmt::format("L{:.1f} {:.1f}", point->first, point->second);
+  }
+  return fmt::format("<path d=\"{}Z\" class=\"band\"/>\n", path);
+}
+
+std::string Dots(const LineSeries& series, const Frame& frame) {
+  std::string drawing = SvgPolyline(frame.Placed(series.dots), "class=\"run sparse\"");
+  for (const auto& [at, value] : series.dots) {
+    drawing += fmt::format(
+        "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3.5\" class=\"dot\"><title>{}: {} at "
+        "{:g}</title></circle>\n",
+        frame.X(at), frame.Y(value), EscapeHtml(series.name), FormatFigure(value), at);
+  }
+  return drawing;
+}
+
+std::string Crosses(const LineSeries& series, const Frame& frame) {
+  std::string drawing;
+  double last = -std::numeric_limits<double>::infinity();
+  for (double gap : series.gaps) {
+    const double x = frame.X(gap);
+    if (x - last < kBetweenCrosses) continue;
+    last = x;
+    drawing += fmt::format(
+        "<path d=\"M{0:.1f} {2:.1f}L{1:.1f} {3:.1f}M{0:.1f} {3:.1f}L{1:.1f} {2:.1f}\" "
+        "class=\"run\"><title>{4}: no finite number at {5:g}</title></path>\n",
+        x - 3, x + 3, kTop + 2, kTop + 8, EscapeHtml(series.name), gap);
+  }
+  return drawing;
+}
+
+std::string Draw(const LineSeries& series, const Frame& frame) {
+  std::string drawing = fmt::format("<g {}>\n", RunClass(series.style));
+  const Points& line = series.line;
+  if (series.is_limit) {
+    drawing += Line(Thin(line).mean, {}, frame, "class=\"limit\"");
+  } else if (line.size() > kMostPoints) {
+    const Thinned thinned = Thin(line);
+    drawing += Band(thinned, frame) + Line(MovingAverage(thinned.mean), series.gaps, frame, "");
+  } else if (line.size() >= kSmoothedFrom) {
+    drawing += Line(line, series.gaps, frame, "class=\"faint\"") +
+               Line(MovingAverage(line), series.gaps, frame, "");
+  } else if (!line.empty()) {
+    drawing += Line(line, series.gaps, frame, "");
+  }
+  if (!series.dots.empty()) {
+    drawing += series.dots.size() <= kMostDots ? Dots(series, frame)
+                                               : Line(Thin(series.dots).mean, {}, frame, "");
+  }
+  return drawing + Crosses(series, frame) + "</g>\n";
 }
 
 struct Bounds {
@@ -101,84 +168,55 @@ struct Bounds {
   bool empty() const { return low > high; }
 };
 
-// The names of series, right above the plot.
-std::string Legend(std::span<const LineSeries> series) {
-  std::string legend;
-  double x = kWidth - kRight;
-  for (auto entry = series.rbegin(); entry != series.rend(); ++entry) {
-    // About 6.2 units a character of the page's 11-unit font.
-    x -= 6.2 * static_cast<double>(entry->name.size()) + 28;
-    legend += fmt::format(
-        "<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"14\" y2=\"14\" stroke=\"var(--series-{})\" "
-        "stroke-width=\"3\"/>\n",
-        x, x + 16, entry->color);
-    legend += Text(x + 20, 18, entry->name);
+bool IsWide(const Bounds& bounds) { return bounds.low > 0 && bounds.high > 30 * bounds.low; }
+
+// Where the bounds are, and how much room the labels of the y axis take.
+Frame FrameOf(const Bounds& across, const Bounds& up, YScale scale) {
+  Frame frame;
+  frame.x = ExactAxis(across.low, std::max(across.high, across.low + 1), 6);
+  if (scale == YScale::kLogWhereWide && IsWide(up)) {
+    frame.y = LogAxis(up.low, up.high);
+  } else {
+    frame.y = RoundAxis(scale == YScale::kFitted ? up.low : std::min(0.0, up.low), up.high, 5);
   }
-  return legend;
+  size_t longest = 0;
+  for (double tick : frame.y.ticks) longest = std::max(longest, TickText(tick).size());
+  frame.left = 12 + kCharacter * static_cast<double>(longest);
+  return frame;
 }
 
-std::string Draw(const LineSeries& series, const Scale& x, const Scale& y) {
-  const std::string stroke = fmt::format("stroke=\"var(--series-{})\"", series.color);
-  const Points line = Thinned(series.line, kMostPoints);
+std::string Axes(const Frame& frame, const LineChartText& text) {
   std::string drawing;
-  if (line.size() >= kSmoothedFrom) {
-    drawing += Polyline(line, x, y, stroke + " stroke-width=\"1\" opacity=\"0.3\"");
-    drawing += Polyline(MovingAverage(line), x, y, stroke + " stroke-width=\"2\"");
-  } else if (!line.empty()) {
-    drawing += Polyline(line, x, y, stroke + " stroke-width=\"2\"");
+  for (double tick : frame.y.ticks) {
+    drawing += SvgLine(frame.left, frame.Y(tick), kWidth - kRight, frame.Y(tick), "class=\"grid\"");
+    drawing += SvgText(frame.left - 6, frame.Y(tick) + 4, TickText(tick), "text-anchor=\"end\"");
   }
-  if (!series.dots.empty()) {
-    drawing += Polyline(series.dots, x, y, stroke + " stroke-width=\"1\" stroke-dasharray=\"4 4\"");
+  drawing +=
+      SvgLine(frame.left, kHeight - kBottom, kWidth - kRight, kHeight - kBottom, "class=\"axis\"");
+  for (double tick : frame.x.ticks) {
+    const double x = frame.X(tick);
+    drawing += SvgLine(x, kHeight - kBottom, x, kHeight - kBottom + 4, "class=\"axis\"");
+    drawing += SvgText(std::min(x, kWidth - kRight - 2), kHeight - kBottom + 16, TickText(tick),
+                       "text-anchor=\"middle\"");
   }
-  for (const auto& [at, value] : series.dots) {
-    drawing += fmt::format(
-        "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\" fill=\"var(--series-{})\">"
-        "<title>{}: {} at {:g}</title></circle>\n",
-        x(at), y(value), series.color, EscapeHtml(series.name), FormatFigure(value), at);
-  }
-  return drawing;
+  drawing += SvgText((frame.left + kWidth - kRight) / 2, kHeight - 5, text.x_label,
+                     "text-anchor=\"middle\"");
+  return drawing + SvgText(0, 11, text.y_label + (frame.y.logarithmic ? ", logarithmic" : ""));
 }
 
-std::string Bar(double x, double width, const Estimate& share, const Scale& y, int color,
-                const char* opacity, const std::string& what) {
-  std::string bar = fmt::format(
-      "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" "
-      "fill=\"var(--series-{})\" "
-      "opacity=\"{}\"><title>{}: {:.1f} % [{:.1f}, {:.1f}]</title></rect>\n",
-      x, y(share.value), width, std::max(1.0, y(0) - y(share.value)), color, opacity,
-      EscapeHtml(what), 100 * share.value, 100 * share.low, 100 * share.high);
-  const double middle = x + width / 2;
-  bar += fmt::format(
-      "<path d=\"M{0:.1f} {1:.1f}V{2:.1f}M{3:.1f} {1:.1f}h10M{3:.1f} {2:.1f}h10\" "
-      "class=\"whisker\"/>\n",
-      middle, y(share.low), y(share.high), middle - 5);
-  // Beside the whisker, so that neither hides the other.
-  bar += Text(middle + 8, std::max(y(share.value) - 5, kTop + 8),
-              fmt::format("{:.0f} %", 100 * share.value));
-  return bar;
+// "direct: 3.477 at 1, 0.023 at 40".
+std::string InWords(const LineSeries& series) {
+  const Points& points = series.line.empty() ? series.dots : series.line;
+  if (points.empty()) return {};
+  const auto& [first, start] = points.front();
+  const auto& [last, end] = points.back();
+  return fmt::format("{}: {} at {:g}, {} at {:g}", series.name, FormatFigure(start), first,
+                     FormatFigure(end), last);
 }
 
 }  // namespace
 
-std::vector<double> RoundTicks(double low, double high, int count) {
-  const double raw = std::max(high - low, 1e-12) / count;
-  const double power = std::pow(10.0, std::floor(std::log10(raw)));
-  double step = 10 * power;
-  for (double candidate : {1.0, 2.0, 5.0}) {
-    if (candidate * power >= raw) {
-      step = candidate * power;
-      break;
-    }
-  }
-  std::vector<double> ticks;
-  const auto first = static_cast<int64_t>(std::floor(low / step + 1e-9));
-  for (int64_t i = first; ticks.empty() || ticks.back() < high - 1e-9 * step; ++i) {
-    ticks.push_back(static_cast<double>(i) * step);
-  }
-  return ticks;
-}
-
-std::string LineChart(const LineChartText& text, std::span<const LineSeries> series) {
+std::string LineChart(const LineChartText& text, std::span<const LineSeries> series, YScale scale) {
   Bounds across, up;
   for (const LineSeries& one : series) {
     for (const Points* points : {&one.line, &one.dots}) {
@@ -189,53 +227,21 @@ std::string LineChart(const LineChartText& text, std::span<const LineSeries> ser
     }
   }
   if (across.empty()) return {};
-  const std::vector<double> y_ticks = RoundTicks(up.low, std::max(up.high, up.low + 1e-9), 5);
-  const std::vector<double> x_ticks =
-      RoundTicks(across.low, std::max(across.high, across.low + 1), 6);
-  const Scale x{across.low, std::max(across.high, across.low + 1), kLeft, kWidth - kRight};
-  const Scale y{y_ticks.front(), y_ticks.back(), kHeight - kBottom, kTop};
-
-  std::string svg = Begin(text.title, kWidth);
-  svg += HorizontalGrid(y_ticks, y, kWidth, "");
-  for (double tick : x_ticks) {
-    if (tick < x.low || tick > x.high) continue;
-    svg +=
-        Text(x(tick), kHeight - kBottom + 18, fmt::format("{:g}", tick), "text-anchor=\"middle\"");
+  for (const LineSeries& one : series) {
+    for (double gap : one.gaps) across.Add(gap);
   }
-  svg += Text((kLeft + kWidth - kRight) / 2, kHeight - 8, text.x_label, "text-anchor=\"middle\"");
-  svg += Text(14, (kTop + kHeight - kBottom) / 2, text.y_label,
-              fmt::format("text-anchor=\"middle\" transform=\"rotate(-90 14 {:.0f})\"",
-                          (kTop + kHeight - kBottom) / 2));
-  if (series.size() > 1) svg += Legend(series);
-  for (const LineSeries& one : series) svg += Draw(one, x, y);
-  return svg + "</svg>\n";
-}
-
-std::string ShareChart(const std::string& title, std::span<const BarGroup> groups) {
-  constexpr double kBar = 46, kGap = 14, kBetween = 60;
-  const double group_width = 2 * kBar + kGap + kBetween;
-  const double width =
-      std::max(kWidth, kLeft + kRight + group_width * static_cast<double>(groups.size()));
-  const Scale y{0, 1, kHeight - kBottom, kTop};
-  std::string svg = Begin(title, width);
-  const Scale percent{0, 100, y.from, y.to};
-  svg += HorizontalGrid({0, 20, 40, 60, 80, 100}, percent, width, " %");
-  double x = kLeft + kBetween / 2;
-  for (const BarGroup& group : groups) {
-    if (group.before) {
-      svg += Bar(x, kBar, *group.before, y, group.color, "0.4", group.name + ", before");
-    }
-    if (group.after) {
-      svg += Bar(x + kBar + kGap, kBar, *group.after, y, group.color, "1", group.name + ", after");
-    }
-    for (const auto& [offset, label] :
-         {std::pair(kBar / 2, "before"), std::pair(1.5 * kBar + kGap, "after")}) {
-      svg += Text(x + offset, kHeight - kBottom + 16, label, "text-anchor=\"middle\"");
-    }
-    svg += Text(x + kBar + kGap / 2, kHeight - 10, group.name, "text-anchor=\"middle\"");
-    x += group_width;
+  const Frame frame = FrameOf(across, up, scale);
+  std::string drawing = Axes(frame, text), description = text.title;
+  std::vector<LegendEntry> legend;
+  for (const LineSeries& one : series) {
+    drawing += Draw(one, frame);
+    const std::string words = InWords(one);
+    if (one.name.empty() || words.empty()) continue;
+    const Points& points = one.line.empty() ? one.dots : one.line;
+    legend.push_back({one.name, FormatFigure(points.back().second), one.style});
+    description += ". " + words;
   }
-  return svg + "</svg>\n";
+  return Figure(text.title, legend, kWidth, kHeight, description, drawing);
 }
 
 }  // namespace tanren::trainer

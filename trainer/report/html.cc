@@ -39,6 +39,27 @@ std::string EscapeHtml(std::string_view text) {
   return escaped;
 }
 
+std::string Clipped(std::string_view text, size_t bytes) {
+  if (text.size() <= bytes) return std::string(text);
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return std::string(text.substr(0, bytes)) + "…";
+}
+
+std::string LanguageAttribute(std::string_view text) {
+  // U+3040 to U+30FF, hiragana and katakana: E3 81 80 to E3 83 BF.
+  for (size_t at = text.find('\xE3'); at != text.npos; at = text.find('\xE3', at + 1)) {
+    if (at + 1 >= text.size()) break;
+    const auto second = static_cast<unsigned char>(text[at + 1]);
+    if (second >= 0x81 && second <= 0x83) return " lang=ja";
+  }
+  return "";
+}
+
+std::string ScrollBox(std::string_view label, std::string_view content) {
+  return fmt::format("<div class=scroll tabindex=0 role=region aria-label=\"{}\">{}</div>\n",
+                     EscapeHtml(label), content);
+}
+
 std::string FormatFigure(double value) {
   const double size = std::abs(value);
   if (!std::isfinite(value)) return "–";

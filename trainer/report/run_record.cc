@@ -99,6 +99,16 @@ std::vector<std::pair<double, double>> RunRecord::Series(std::string_view metric
   return points;
 }
 
+std::vector<double> RunRecord::Gaps(std::string_view metric) const {
+  std::vector<double> steps;
+  for (const MetricsLine& line : metrics) {
+    for (const auto& [name, value] : line.values) {
+      if (name == metric && !std::isfinite(value)) steps.push_back(static_cast<double>(line.step));
+    }
+  }
+  return steps;
+}
+
 absl::StatusOr<RunRecord> ReadRun(const fs::path& folder) {
   const RunFolder files(folder);
   if (!Exists(files.recipe())) {

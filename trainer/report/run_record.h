@@ -61,6 +61,8 @@ struct RunRecord {
 
   // (step, value) of the lines that have the metric and a number for it.
   std::vector<std::pair<double, double>> Series(std::string_view metric) const;
+  // The steps of the lines that have the metric, but NaN or an infinity for it.
+  std::vector<double> Gaps(std::string_view metric) const;
 };
 
 // kNotFound where the folder holds no recipe.yaml; kDataLoss, naming file and place, for a file
