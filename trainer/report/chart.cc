@@ -77,6 +77,17 @@ Points MovingAverage(const Points& points) {
   return smooth;
 }
 
+// Whether a line goes up and down more often than a curve that has a form, such as a schedule.
+bool IsNoisy(const Points& points) {
+  double way = 0, low = points.front().second, high = low;
+  for (size_t i = 1; i < points.size(); ++i) {
+    way += std::abs(points[i].second - points[i - 1].second);
+    low = std::min(low, points[i].second);
+    high = std::max(high, points[i].second);
+  }
+  return way > 3 * (high - low);
+}
+
 // The pieces of a line between its gaps.
 std::vector<Points> Pieces(const Points& points, const std::vector<double>& gaps) {
   std::vector<Points> pieces(1);
@@ -144,8 +155,10 @@ std::string Draw(const LineSeries& series, const Frame& frame) {
     drawing += Line(Thin(line).mean, {}, frame, "class=\"limit\"");
   } else if (line.size() > kMostPoints) {
     const Thinned thinned = Thin(line);
-    drawing += Band(thinned, frame) + Line(MovingAverage(thinned.mean), series.gaps, frame, "");
-  } else if (line.size() >= kSmoothedFrom) {
+    drawing += Band(thinned, frame);
+    drawing += Line(IsNoisy(thinned.mean) ? MovingAverage(thinned.mean) : thinned.mean, series.gaps,
+                    frame, "");
+  } else if (line.size() >= kSmoothedFrom && IsNoisy(line)) {
     drawing += Line(line, series.gaps, frame, "class=\"faint\"") +
                Line(MovingAverage(line), series.gaps, frame, "");
   } else if (!line.empty()) {

@@ -34,7 +34,7 @@ constexpr char kHead[] = R"(<!doctype html>
 )";
 
 std::string TitleOf(const std::vector<std::string>& names) {
-  if (names.size() > 3) return fmt::format("{} runs: {}", names.size(), fmt::join(names, ", "));
+  if (names.size() > 3) return fmt::format("{} runs", names.size());
   return fmt::format("{}", fmt::join(names, " and "));
 }
 

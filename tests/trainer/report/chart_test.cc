@@ -47,6 +47,14 @@ TEST(LineChart, DrawsANoisyLinesAverageOverIt) {
   for (size_t i = 10; i < 190; ++i) EXPECT_NEAR(lines[1][i].second, 104, 10) << i;
 }
 
+TEST(LineChart, ASchedulesCornersAreNotSmoothedAway) {
+  LineSeries series{.name = "a"};
+  for (int i = 0; i <= 100; ++i) series.line.emplace_back(i, i < 10 ? 10.0 * i : 100.0 - i);
+  const auto lines = Lines(LineChart({"t", "x", "y"}, {&series, 1}));
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_NEAR(lines[0][10].second, 24 + 0.1 * 160, 0.1);
+}
+
 TEST(LineChart, ThinsALongLine) {
   LineSeries series{.name = "a"};
   for (int i = 0; i < 50'000; ++i) series.line.emplace_back(i, i % 2 == 0 ? 0.0 : 2.0);
