@@ -1,10 +1,12 @@
 // From Oniguruma's Ruby syntax to PCRE2's: only what means the same in both goes through as it is.
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string>
 
 #include "runtime/base/error.h"
 #include "runtime/text/pretokenizer_regex.h"
+#include "runtime/text/unicode_additions.h"
 
 namespace tanren::text {
 namespace {
@@ -15,12 +17,36 @@ constexpr std::string_view kSpace =
 constexpr std::string_view kNoSpace =
     R"(\x00-\x08\x0E-\x1F\x21-\x{84}\x{86}-\x{9F}\x{A1}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027})"
     R"(\x{202A}-\x{202E}\x{2030}-\x{205E}\x{2060}-\x{2FFF}\x{3001}-\x{D7FF}\x{E000}-\x{10FFFF})";
-constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+// Ideographs of Unicode 15.0 and 15.1.
+constexpr std::string_view kAddedHan = R"(\x{2B739}\x{2EBF0}-\x{2EE5D}\x{31350}-\x{323AF})";
+// Oniguruma counts the superscripts and fractions of Latin-1 in.
+constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\xB2\xB3\xB9\xBC-\xBE)";
 
-constexpr std::array<std::string_view, 37> kCategories = {
-    "L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc", "Me", "N",         "Nd", "Nl",
-    "No", "P",  "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "S",  "Sm",        "Sc", "Sk",
-    "So", "Z",  "Zs", "Zl", "Zp", "C",  "Cc", "Cf", "Cn", "Co", "Alphabetic"};
+constexpr std::array<std::string_view, 36> kCategories = {
+    "L",  "Lu", "Ll", "Lt", "Lm", "Lo", "M",  "Mn", "Mc", "Me", "N",  "Nd",
+    "Nl", "No", "P",  "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "S",  "Sm",
+    "Sc", "Sk", "So", "Z",  "Zs", "Zl", "Zp", "C",  "Cc", "Cf", "Cn", "Co"};
+
+// As a part of a class: the added characters whose category starts with one of `categories`.
+std::string Additions(std::span<const std::string_view> categories) {
+  std::string ranges;
+  for (const UnicodeAddition& added : UnicodeAdditions()) {
+    const bool wanted = std::any_of(categories.begin(), categories.end(), [&](std::string_view c) {
+      return added.category.starts_with(c);
+    });
+    if (wanted) {
+      ranges += fmt::format("\\x{{{:X}}}-\\x{{{:X}}}", static_cast<uint32_t>(added.first),
+                            static_cast<uint32_t>(added.last));
+    }
+  }
+  return ranges;
+}
+
+// The characters of \w as a part of a class.
+std::string WordCharacters() {
+  constexpr std::array<std::string_view, 5> kCategoriesOfWords = {"L", "M", "Nd", "Nl", "Pc"};
+  return fmt::format("{}{}", kWord, Additions(kCategoriesOfWords));
+}
 
 class Translator {
  public:
@@ -80,8 +106,8 @@ class Translator {
     const std::string_view open = in_class_ ? "" : "[", close = in_class_ ? "" : "]";
     if (c == 's') return Put(fmt::format("{}{}{}", open, kSpace, close), 2);
     if (c == 'S') return Put(fmt::format("{}{}{}", open, kNoSpace, close), 2);
-    if (c == 'w') return Put(fmt::format("{}{}{}", open, kWord, close), 2);
-    if (c == 'W' && !in_class_) return Put(fmt::format("[^{}]", kWord), 2);
+    if (c == 'w') return Put(fmt::format("{}{}{}", open, WordCharacters(), close), 2);
+    if (c == 'W' && !in_class_) return Put(fmt::format("[^{}]", WordCharacters()), 2);
     if (c == 'x' || std::string_view("rntfvdD").find(c) != std::string_view::npos) {
       // \v is one character there and a class here.
       return Put(c == 'v' ? "\\x0B" : fmt::format("\\{}", c), 2);
@@ -113,8 +139,17 @@ class Translator {
     const bool category =
         std::find(kCategories.begin(), kCategories.end(), name) != kCategories.end();
     // A script alone would mean its extensions too.
-    return Put(fmt::format("\\{}{{{}{}}}", negated ? 'P' : 'p', category ? "" : "sc:", name),
-               length);
+    const std::string_view sc = category ? "" : "sc:";
+    std::string added = name == "Han" ? std::string(kAddedHan) : "";
+    if (category) added = Additions(std::array{name});
+    // No class can leave characters out of a negated property inside it: there, the added ones are
+    // what the installed PCRE2 takes them for.
+    if (added.empty() || (negated && in_class_)) {
+      return Put(fmt::format("\\{}{{{}{}}}", negated ? 'P' : 'p', sc, name), length);
+    }
+    const std::string characters = fmt::format("\\p{{{}{}}}{}", sc, name, added);
+    if (in_class_) return Put(characters, length);
+    return Put(fmt::format("[{}{}]", negated ? "^" : "", characters), length);
   }
 
   absl::Status Put(std::string_view text, size_t length) {

@@ -15,7 +15,9 @@ struct pcre2_real_code_8;
 
 namespace tanren::text {
 
-// The Unicode version of \p{…} in patterns: 14.0 with Debian 12's PCRE2 10.42.
+// The Unicode version of PCRE2's tables: 14.0 with Debian 12's 10.42. \p{…} in patterns stands for
+// Unicode 16.0 nevertheless, as in the field (unicode_additions.h), but for \p{C}, \p{Cn}, scripts
+// other than Han, and \P{…} inside a class.
 std::string RegexUnicodeVersion();
 
 // Bytes [begin, end) of a text.

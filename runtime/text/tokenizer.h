@@ -1,7 +1,7 @@
 // Byte-level BPE tokenizers, from a Hugging Face tokenizer.json or from the vocabulary in a GGUF.
 // They give the ids that Hugging Face's `tokenizers` gives; what they cannot do as it does is an
-// error when they are loaded. Unicode versions: UnicodeVersion() in unicode.h for normalisation and
-// digits, RegexUnicodeVersion() in pretokenizer_regex.h for patterns.
+// error when they are loaded. What they take each character for is in unicode.h and
+// pretokenizer_regex.h.
 #ifndef TANREN_RUNTIME_TEXT_TOKENIZER_H_
 #define TANREN_RUNTIME_TEXT_TOKENIZER_H_
 

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "runtime/text/unicode_additions.h"
+
 namespace tanren::text {
 namespace {
 
@@ -102,7 +104,9 @@ std::string RepairUtf8(std::string_view text, SourceMap* map) {
 bool IsNumeric(char32_t c) {
   if (c < 0x80) return c >= '0' && c <= '9';
   const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
-  return category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO;
+  if (category >= UTF8PROC_CATEGORY_ND && category <= UTF8PROC_CATEGORY_NO) return true;
+  const bool of_unicode_17 = (c >= 0x11DE0 && c <= 0x11DE9) || (c >= 0x16FF4 && c <= 0x16FF6);
+  return of_unicode_17 || AddedCategory(c).starts_with('N');
 }
 
 bool IsSpace(char32_t c) {
@@ -132,8 +136,11 @@ bool IsWord(char32_t c) {
     case UTF8PROC_CATEGORY_PC:
       return true;
     default:
-      return false;
+      break;
   }
+  const std::string_view added = AddedCategory(c);
+  return added.starts_with('L') || added.starts_with('M') || added == "Nd" || added == "Nl" ||
+         added == "Pc";
 }
 
 }  // namespace tanren::text

@@ -1,7 +1,6 @@
-// UTF-8 and the character classes that tokenizers ask about. Classes and normalisation follow the
-// Unicode version of the installed utf8proc, which UnicodeVersion() states (15.0 with Debian 12's
-// utf8proc 2.8); patterns follow PCRE2's tables, which RegexUnicodeVersion() in
-// pretokenizer_regex.h states.
+// UTF-8 and the character classes that tokenizers ask about, equal to what Hugging Face's tokenizers
+// 0.23 has: the tables of the installed utf8proc (UnicodeVersion(): 15.0 with Debian 12's 2.8), and
+// unicode_additions.h for what they lack.
 #ifndef TANREN_RUNTIME_TEXT_UNICODE_H_
 #define TANREN_RUNTIME_TEXT_UNICODE_H_
 
@@ -42,9 +41,8 @@ bool IsSpace(char32_t c);    // White_Space
 bool IsWord(char32_t c);     // Alphabetic, mark, decimal digit, connector or joiner
 
 // Normalization form C of valid UTF-8. Returns false, leaving the outputs alone, if the text is in
-// that form already. A run of characters that changed maps to the whole run it replaces. Differs
-// from Hugging Face's tokenizers, whose tables are of Unicode 9, in the order of 51 combining marks
-// of later versions, all of rare scripts.
+// that form already. A run of characters that changed maps to the whole run it replaces. Marks that
+// came after Unicode 9 stay where they are, as in the field.
 bool NormalizeNfc(std::string_view valid_text, std::string* out, SourceMap* map);
 
 }  // namespace tanren::text

@@ -1,4 +1,6 @@
 // Normalization form C, run by run, so that each changed byte can be traced to the run it replaces.
+// The field's tables are those of Unicode 9: later marks neither move nor compose, so each of them
+// is a run of its own.
 #include <utf8proc.h>
 
 #include <array>
@@ -8,6 +10,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/text/unicode.h"
+#include "runtime/text/unicode_additions.h"
 
 namespace tanren::text {
 namespace {
@@ -62,8 +65,9 @@ Tables MakeTables() {
   for (size_t c = 0; c < kCodePoints; ++c) {
     const size_t head = first[c] < 0 ? c : static_cast<size_t>(first[c]);
     tables.joins[c] =
-        composes[head] ||
-        utf8proc_get_property(static_cast<utf8proc_int32_t>(head))->combining_class != 0;
+        !IsLateMark(static_cast<char32_t>(c)) &&
+        (composes[head] ||
+         utf8proc_get_property(static_cast<utf8proc_int32_t>(head))->combining_class != 0);
   }
   return tables;
 }
@@ -74,6 +78,10 @@ std::string_view RunAt(std::string_view text, size_t begin, const Tables& tables
   const DecodedCodePoint first = DecodeFirst(text.substr(begin));
   const size_t after_first = begin + first.length;
   size_t at = after_first;
+  if (IsLateMark(first.code_point)) {
+    *normal = true;
+    return text.substr(begin, first.length);
+  }
   while (at < text.size() && at - begin < kMaximumRun) {
     const DecodedCodePoint next = DecodeFirst(text.substr(at));
     if (!tables.joins[next.code_point]) break;
