@@ -7,6 +7,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/formats/byte_cursor.h"
+#include "runtime/formats/foreign_file.h"
 #include "runtime/formats/gguf_types.h"
 
 namespace tanren::formats {
@@ -169,7 +170,9 @@ absl::StatusOr<std::unique_ptr<Gguf>> Gguf::Open(const std::filesystem::path& pa
 absl::Status Gguf::Parse() {
   ByteCursor cursor(file_.bytes(), where());
   if (cursor.remaining() < 4 || cursor.Read<uint32_t>("the magic") != kGgufMagic) {
-    return absl::InvalidArgumentError(fmt::format("{}: this is no GGUF file", where()));
+    TANREN_RETURN_IF_ERROR(CheckForeign(where(), file_.bytes()));
+    return absl::InvalidArgumentError(
+        fmt::format("{}: this is no GGUF file: it doesn't begin with \"GGUF\"", where()));
   }
   const auto version = cursor.Read<uint32_t>("the version");
   if (version != 2 && version != 3) {
@@ -203,8 +206,10 @@ absl::Status Gguf::Parse() {
                               tensor.offset, alignment));
     }
     if (tensor.offset > available || tensor.bytes > available - tensor.offset) {
-      cursor.Fail(fmt::format("{}: its {} bytes at offset {} do not lie in the {} bytes of data",
-                              tensor.info.name, tensor.bytes, tensor.offset, available));
+      cursor.Fail(
+          fmt::format("{}: its {} bytes at offset {} do not lie in the {} bytes of data; where the "
+                      "file is cut off, copy or download it again",
+                      tensor.info.name, tensor.bytes, tensor.offset, available));
     }
   }
   CheckOverlap(tensors, cursor);

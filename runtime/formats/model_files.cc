@@ -5,6 +5,8 @@
 #include <string_view>
 
 #include "runtime/base/error.h"
+#include "runtime/base/file.h"
+#include "runtime/formats/foreign_file.h"
 #include "runtime/formats/gguf_weights.h"
 #include "runtime/formats/model_files_text.h"
 #include "runtime/formats/safetensors.h"
@@ -76,6 +78,9 @@ absl::StatusOr<ModelFiles> ModelFiles::Open(const fs::path& path) {
   } else if (path.extension() == ".gguf") {
     TANREN_RETURN_IF_ERROR(files.OpenGguf());
   } else {
+    if (HasPickleName(path)) return RefusePickle(path);
+    TANREN_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::Open(path));
+    TANREN_RETURN_IF_ERROR(CheckForeign(path, file.bytes()));
     return absl::InvalidArgumentError(
         fmt::format("{}: expected a Hugging Face directory or a .gguf file", path.string()));
   }

@@ -6,6 +6,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/formats/byte_cursor.h"
+#include "runtime/formats/foreign_file.h"
 #include "runtime/formats/json.h"
 #include "runtime/formats/json_fields.h"
 
@@ -65,10 +66,16 @@ class SafetensorsFile final : public WeightsReader {
   // Throws Error, or returns one.
   absl::Status Parse() {
     ByteCursor cursor(file_.bytes(), where());
+    // Behind the header's length stands the header, an object.
+    if (file_.bytes().size() < 9 || file_.bytes()[8] != std::byte{'{'}) {
+      TANREN_RETURN_IF_ERROR(CheckForeign(file_.path(), file_.bytes()));
+    }
     const auto header_size = cursor.Read<uint64_t>("the header's length");
     if (header_size > kMaxHeader || header_size > cursor.remaining()) {
-      cursor.Fail(fmt::format("the header takes {} bytes; {} are left, and {} are allowed",
-                              header_size, cursor.remaining(), kMaxHeader));
+      cursor.Fail(
+          fmt::format("the header takes {} bytes; {} are left, and {} are allowed: the "
+                      "file is cut off, or no safetensors",
+                      header_size, cursor.remaining(), kMaxHeader));
     }
     const std::span<const std::byte> data = file_.bytes().subspan(8 + header_size);
     const std::string_view header(reinterpret_cast<const char*>(file_.bytes().data()) + 8,
@@ -81,18 +88,7 @@ class SafetensorsFile final : public WeightsReader {
     std::sort(tensors.begin(), tensors.end(), [](const Placed& a, const Placed& b) {
       return std::tie(a.begin, a.end, a.info.name) < std::tie(b.begin, b.end, b.info.name);
     });
-    // As the format demands: tensors touch, and cover the data.
-    int64_t position = 0;
-    for (const Placed& tensor : tensors) {
-      if (tensor.begin != position) {
-        cursor.Fail(fmt::format("{} begins at {} of the data, expected {}", tensor.info.name,
-                                tensor.begin, position));
-      }
-      position = tensor.end;
-    }
-    if (static_cast<uint64_t>(position) != data.size()) {
-      cursor.Fail(fmt::format("the tensors take {} bytes, the file has {}", position, data.size()));
-    }
+    CheckCover(tensors, data.size());
     std::vector<TensorInfo> infos;
     for (Placed& tensor : tensors) {
       bytes_.push_back(data.subspan(static_cast<size_t>(tensor.begin),
@@ -103,6 +99,41 @@ class SafetensorsFile final : public WeightsReader {
   }
 
  private:
+  // As the format demands: tensors touch, and cover the data. `tensors` are in the data's order.
+  void CheckCover(const std::vector<Placed>& tensors, uint64_t size) const {
+    const auto fail = [&](const std::string& message) {
+      throw Error(absl::InvalidArgumentError(fmt::format("{}: {}", where(), message)));
+    };
+    int64_t position = 0;
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      const Placed& tensor = tensors[i];
+      if (tensor.begin < position) {
+        fail(
+            fmt::format("{} and {} overlap: the second begins at byte {} of the data, the first "
+                        "ends at {}",
+                        tensors[i - 1].info.name, tensor.info.name, tensor.begin, position));
+      }
+      if (tensor.begin > position) {
+        fail(fmt::format("{} begins at byte {} of the data, expected {}, where {}",
+                         tensor.info.name, tensor.begin, position,
+                         i == 0 ? "the data do" : tensors[i - 1].info.name + " ends"));
+      }
+      position = tensor.end;
+    }
+    if (static_cast<uint64_t>(position) > size) {
+      fail(
+          fmt::format("the tensors take {} bytes behind the header, but {} are there: the file is "
+                      "cut off; copy or download it again",
+                      position, size));
+    }
+    if (static_cast<uint64_t>(position) < size) {
+      fail(
+          fmt::format("the tensors take {} bytes behind the header, but {} are there, expected "
+                      "nothing behind the last one",
+                      position, size));
+    }
+  }
+
   absl::Status ReadRange(size_t index, int64_t begin, int64_t end,
                          std::span<float> values) const override {
     DequantizeToFloat(tensors()[index].dtype, bytes_[index], begin, end, values);
@@ -130,15 +161,23 @@ class ShardedSafetensors final : public WeightsReader {
     std::set<std::string> files;
     for (const auto& [name, file] : map->items()) {
       if (!file.is_string() || !IsPlainName(file.get<std::string>())) {
+        // The name may be of any length; what shows that it is wrong stands first.
         return absl::InvalidArgumentError(fmt::format(
-            "{}: weight_map: {}: expected the name of a file beside the index", where(), name));
+            "{}: weight_map: {}: found {:.100}, expected the name of a file beside the "
+            "index, without a /",
+            where(), name, file.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace)));
       }
       files.insert(file.get<std::string>());
     }
     std::vector<TensorInfo> infos;
     for (const std::string& file : files) {
-      TANREN_ASSIGN_OR_RETURN(std::unique_ptr<WeightsReader> shard,
-                              OpenSafetensors(index_.parent_path() / file));
+      const fs::path path = index_.parent_path() / file;
+      if (HasPickleName(path)) return RefusePickle(path);
+      absl::StatusOr<std::unique_ptr<WeightsReader>> opened = OpenSafetensors(path);
+      if (absl::IsNotFound(opened.status())) {
+        return Annotate(opened.status(), fmt::format("{}: a file of weight_map", where()));
+      }
+      TANREN_ASSIGN_OR_RETURN(std::unique_ptr<WeightsReader> shard, std::move(opened));
       for (const TensorInfo& tensor : shard->tensors()) {
         const auto entry = map->find(tensor.name);
         if (entry == map->end() || *entry != file) continue;  // the index decides
@@ -191,6 +230,7 @@ absl::StatusOr<std::unique_ptr<WeightsReader>> OpenSafetensorsDirectory(const fs
   std::error_code ignored;
   if (fs::exists(directory / kSingleFile, ignored)) return OpenSafetensors(directory / kSingleFile);
   if (!fs::exists(directory / kIndexFile, ignored)) {
+    if (const std::optional<fs::path> pickle = FindPickle(directory)) return RefusePickle(*pickle);
     return absl::NotFoundError(fmt::format("{}: there is neither {} nor {} in it",
                                            directory.string(), kSingleFile, kIndexFile));
   }

@@ -111,7 +111,8 @@ TEST(Gguf, VersionTwoIsReadToo) {
   bytes[4] = 1;
   EXPECT_THAT(ErrorOf(bytes), HasSubstr("found GGUF version 1, expected 2 or 3"));
   EXPECT_THAT(ErrorOf("GGUF" + Raw<uint32_t>(0x03000000)), HasSubstr("big-endian"));
-  EXPECT_THAT(ErrorOf("PK\3\4 and more"), HasSubstr("no GGUF"));
+  EXPECT_THAT(ErrorOf("tanren"), HasSubstr("file.gguf: this is no GGUF file"));
+  EXPECT_THAT(ErrorOf("PK\3\4 and more"), HasSubstr("file.gguf: found a pickle file"));
   EXPECT_THAT(ErrorOf(""), HasSubstr("no GGUF"));
 }
 
@@ -172,7 +173,9 @@ TEST(Gguf, WrongTensorsAreNamed) {
   const std::string one = Header(3, 1, 0);
   EXPECT_TRUE(OpenBytes(WithData(one + Tensor("a", {8}, 0, 0), 32)).ok());
   EXPECT_THAT(ErrorOf(WithData(one + Tensor("a", {9}, 0, 0), 32)), HasSubstr("a: its 36 bytes"));
-  EXPECT_THAT(ErrorOf(WithData(one + Tensor("a", {8}, 0, 32), 32)), HasSubstr("offset 32"));
+  EXPECT_THAT(
+      ErrorOf(WithData(one + Tensor("a", {8}, 0, 32), 32)),
+      HasSubstr("offset 32 do not lie in the 32 bytes of data; where the file is cut off, copy"));
   EXPECT_THAT(ErrorOf(WithData(one + Tensor("a", {4}, 0, 16), 32)), HasSubstr("not aligned"));
   EXPECT_THAT(ErrorOf(WithData(one + Tensor("a", {8}, 0, ~uint64_t{31}), 32)), HasSubstr("offset"));
   EXPECT_THAT(ErrorOf(WithData(one + Tensor("a", {48}, 2, 0), 32)), HasSubstr("whole blocks"));

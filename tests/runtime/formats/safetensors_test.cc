@@ -3,6 +3,7 @@
 #include <cstring>
 #include <random>
 
+#include "fmt/format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/runtime/formats/golden.h"
@@ -11,6 +12,7 @@ namespace tanren::formats {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::AllOf;
 using testing::HasSubstr;
 
 std::string File(std::string_view header, size_t data_bytes) {
@@ -103,15 +105,27 @@ TEST(Safetensors, BadEntriesAreNamed) {
   EXPECT_THAT(error("F32", "[2]", "[8,0]"), HasSubstr("data_offsets"));
   EXPECT_THAT(error("F32", "[2]", "[0]"), HasSubstr("data_offsets"));
   EXPECT_THAT(error("F32", "[2]", "null"), HasSubstr("data_offsets"));
-  EXPECT_THAT(error("F32", "[2]", "[4,12]"), HasSubstr("begins at 4"));
-  EXPECT_THAT(error("F32", "[1]", "[0,4]"), HasSubstr("take 4 bytes, the file has 8"));
+  EXPECT_THAT(error("F32", "[2]", "[4,12]"),
+              HasSubstr("a begins at byte 4 of the data, expected 0, where the data do"));
+  EXPECT_THAT(error("F32", "[1]", "[0,4]"),
+              HasSubstr("take 4 bytes behind the header, but 8 are there, expected nothing"));
 }
 
 TEST(Safetensors, TensorsThatOverlapAreAnError) {
   EXPECT_THAT(ErrorOf(File(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
                            R"("b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
                            12)),
-              HasSubstr("b begins at 4 of the data, expected 8"));
+              HasSubstr("a and b overlap: the second begins at byte 4 of the data, the first ends "
+                        "at 8"));
+}
+
+TEST(Safetensors, AFileThatIsCutOffIsCalledThat) {
+  const std::string whole = File(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8);
+  EXPECT_THAT(
+      ErrorOf(whole.substr(0, whole.size() - 3)),
+      HasSubstr("take 8 bytes behind the header, but 5 are there: the file is cut off; copy"));
+  EXPECT_THAT(ErrorOf(whole.substr(0, 30)), HasSubstr("22 are left, and 100000000 are allowed: the "
+                                                      "file is cut off, or no safetensors"));
 }
 
 class ShardedDirectory : public testing::Test {
@@ -145,10 +159,17 @@ TEST_F(ShardedDirectory, NamesWhatIsMissing) {
   EXPECT_THAT(message(R"({"weight_map":{"a":"two.safetensors"}})"),
               HasSubstr("no tensor a in two.safetensors"));
   EXPECT_THAT(message(R"({"weight_map":{"a":"three.safetensors"}})"),
-              HasSubstr("three.safetensors"));
+              AllOf(HasSubstr("model.safetensors.index.json: a file of weight_map: "),
+                    HasSubstr("three.safetensors: can't open: No such file")));
+  EXPECT_THAT(message(R"({"weight_map":{"a":"pytorch_model-00001-of-00002.bin"}})"),
+              HasSubstr("pytorch_model-00001-of-00002.bin: found a pickle file"));
   EXPECT_THAT(message(R"({"weight_map":{"a":"../model/one.safetensors"}})"),
-              HasSubstr("a file beside the index"));
-  EXPECT_THAT(message(R"({"weight_map":{"a":7}})"), HasSubstr("a file beside the index"));
+              HasSubstr("weight_map: a: found \"../model/one.safetensors\", expected the name of a "
+                        "file beside the index"));
+  for (const char* name : {R"("/etc/passwd")", R"("..")", R"("")", R"("a\u0000")", "7", "null"}) {
+    EXPECT_THAT(message(fmt::format(R"({{"weight_map":{{"a":{}}}}})", name)),
+                AllOf(HasSubstr(fmt::format("found {},", name)), HasSubstr("beside the index")));
+  }
   EXPECT_THAT(message("{}"), HasSubstr("weight_map"));
   EXPECT_THAT(message("{"), HasSubstr("parse error"));
 }
