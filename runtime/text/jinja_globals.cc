@@ -125,6 +125,10 @@ Value MakeNamespace(Interpreter& interpreter, Arguments& arguments) {
   return Value(Value::Data(std::make_shared<Namespace>(Namespace{std::move(attributes)})));
 }
 
+Value Cycler(Interpreter&, Arguments&) { Unsupported("function 'cycler'"); }
+Value Joiner(Interpreter&, Arguments&) { Unsupported("function 'joiner'"); }
+Value Lipsum(Interpreter&, Arguments&) { Unsupported("function 'lipsum'"); }
+
 }  // namespace
 
 std::vector<std::pair<std::string, Value>> GlobalFunctions() {
@@ -137,6 +141,10 @@ std::vector<std::pair<std::string, Value>> GlobalFunctions() {
   add("namespace", MakeNamespace);
   add("raise_exception", RaiseException);
   add("strftime_now", StrftimeNow);
+  // Jinja's others, so that they are not taken for names that are undefined.
+  add("cycler", Cycler);
+  add("joiner", Joiner);
+  add("lipsum", Lipsum);
   return globals;
 }
 

@@ -1,6 +1,6 @@
-// UTF-8 and the character classes that tokenizers ask about, equal to what Hugging Face's tokenizers
-// 0.23 has: the tables of the installed utf8proc (UnicodeVersion(): 15.0 with Debian 12's 2.8), and
-// unicode_additions.h for what they lack.
+// UTF-8 and the character classes that tokenizers ask about, equal to what Hugging Face's
+// tokenizers 0.23 has: the tables of the installed utf8proc (UnicodeVersion(): 15.0 with Debian
+// 12's 2.8), and unicode_additions.h for what they lack.
 #ifndef TANREN_RUNTIME_TEXT_UNICODE_H_
 #define TANREN_RUNTIME_TEXT_UNICODE_H_
 
