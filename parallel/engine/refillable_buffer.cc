@@ -14,11 +14,10 @@ RefillableBuffer::RefillableBuffer(int64_t numel, const at::TensorOptions& optio
   Free(false);
 }
 
-void RefillableBuffer::Take() {
+void RefillableBuffer::Take(const Memory& memory) {
   if (filled_) return;
   c10::StorageImpl* storage = flat_.storage().unsafeGetStorageImpl();
-  TANREN_CHECK(storage->allocator() != nullptr, "a storage without an allocator");
-  storage->set_data_ptr_noswap(storage->allocator()->allocate(bytes_));
+  storage->set_data_ptr_noswap(memory(static_cast<int64_t>(bytes_)));
   storage->set_nbytes(bytes_);
   filled_ = true;
 }
@@ -28,6 +27,7 @@ void RefillableBuffer::Free(bool fill_with_nan) {
   if (fill_with_nan) flat_.fill_(std::numeric_limits<double>::quiet_NaN());
   c10::StorageImpl* storage = flat_.storage().unsafeGetStorageImpl();
   // An empty pointer of the right device.
+  TANREN_CHECK(storage->allocator() != nullptr, "a storage without an allocator");
   storage->set_data_ptr_noswap(storage->allocator()->allocate(0));
   storage->set_nbytes(0);
   filled_ = false;

@@ -7,6 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace tanren::parallel {
@@ -17,8 +18,10 @@ class RefillableBuffer {
   RefillableBuffer(int64_t numel, const at::TensorOptions& options);
 
   bool filled() const { return filled_; }
-  // Takes memory, whose contents are undefined. Nothing if it has some.
-  void Take();
+  // Takes memory from `memory` (of so many bytes, on the buffer's device), whose contents are
+  // undefined. Nothing if it has some.
+  using Memory = std::function<c10::DataPtr(int64_t bytes)>;
+  void Take(const Memory& memory);
   // Gives the memory back, filled with NaN first if asked (for tests of who still reads it).
   void Free(bool fill_with_nan);
   // [numel], for writing into. Writes are unseen by autograd: views made by Alias have version

@@ -76,7 +76,7 @@ void ShardGroup::StartGather() {
   if (gathering_ != nullptr) return;
   if (whole_.filled() && gathered_version_ == shard_._version()) return;
   const at::NoGradGuard no_grad;
-  whole_.Take();
+  whole_.Take([this](int64_t bytes) { return comm_.TakeBuffer(bytes); });
   gathered_version_ = shard_._version();
   const ElementRange mine = layout_.RangeOf(comm_.rank());
   const at::Tensor slot = whole_.flat().narrow(0, mine.begin, mine.size());

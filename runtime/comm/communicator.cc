@@ -59,6 +59,10 @@ Communicator::Communicator(int rank, int size, std::string name)
   TANREN_CHECK(rank >= 0 && rank < size, "rank {} of {}", rank, size);
 }
 
+c10::DataPtr Communicator::TakeBuffer(int64_t bytes) {
+  return c10::GetAllocator(device_type())->allocate(static_cast<size_t>(bytes));
+}
+
 std::string Communicator::Describe(const Call& call) const {
   return comm::Describe(call.collective, call.sequence, call.unit, name_);
 }

@@ -16,6 +16,7 @@
 #define TANREN_RUNTIME_COMM_COMMUNICATOR_H_
 
 #include <ATen/core/Tensor.h>
+#include <c10/core/Allocator.h>
 
 #include <cstdint>
 #include <memory>
@@ -56,6 +57,9 @@ class Communicator {
   const std::string& name() const { return name_; }
   // Where tensors given to it must lie.
   virtual at::DeviceType device_type() const { return at::kCPU; }
+  // Device memory, of undefined contents, for a buffer that collectives fill again and again: what
+  // this backend fills fastest. To be used on the thread's current stream and by this group.
+  virtual c10::DataPtr TakeBuffer(int64_t bytes);
 
   // `unit` names what a call is for, such as "model.layers.3": it stands in the flight recorder
   // and in errors, and is the same on each rank.

@@ -13,7 +13,7 @@
 namespace tanren::comm {
 
 // Goes up whenever NcclApi or the entry points change: a module of another build is refused.
-inline constexpr int kCudaModuleVersion = 1;
+inline constexpr int kCudaModuleVersion = 2;
 
 class CudaModule {
  public:

@@ -11,6 +11,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
+#include "runtime/comm/nccl_buffers.h"
 #include "runtime/comm/nccl_origin.h"
 
 namespace tanren::comm {
@@ -40,17 +41,25 @@ class NcclCommunicator final : public Communicator {
                    std::string name)
       : Communicator(rank, size, std::move(name)), origin_(std::move(origin)), group_(group) {
     origin_->Do("making a stream", nullptr, [&] { return api().MakeStream(&stream_); }, {});
+    // Nothing is moved within a group of one.
+    if (size > 1 && origin_->options().register_buffers) {
+      buffers_ = std::make_shared<NcclBuffers>(origin_, group_);
+    }
     barrier_ = at::zeros({1}, at::TensorOptions().device(api().device()).dtype(at::kInt));
   }
 
   ~NcclCommunicator() override {
     const bool gently = std::uncaught_exceptions() == 0;
     if (gently) origin_->WaitForGroup(group_);
+    if (buffers_ != nullptr) buffers_->Close();
     origin_->Remove(group_, gently);
     api().FreeStream(stream_);
   }
 
   at::DeviceType device_type() const override { return origin_->api().device().type(); }
+  c10::DataPtr TakeBuffer(int64_t bytes) override {
+    return buffers_ != nullptr ? buffers_->Take(bytes) : Communicator::TakeBuffer(bytes);
+  }
 
  protected:
   std::unique_ptr<Work> DoAllGather(const at::Tensor& output, const at::Tensor& input,
@@ -305,6 +314,7 @@ class NcclCommunicator final : public Communicator {
   std::shared_ptr<NcclOrigin> origin_;
   NcclApi::Group* group_;
   NcclApi::Stream* stream_ = nullptr;
+  std::shared_ptr<NcclBuffers> buffers_;  // null: not registered
   at::Tensor barrier_;
 };
 

@@ -22,6 +22,8 @@ struct NcclOptions {
   bool sum_half_by_nccl = false;
   // Scratch memory on the device that a reduction takes for itself.
   int64_t scratch_bytes = int64_t{64} << 20;
+  // TakeBuffer gives memory that NCCL allocates and has registered.
+  bool register_buffers = true;
   // How long ranks wait for each other where a group is made.
   std::chrono::milliseconds join_timeout = std::chrono::minutes(2);
   // How long a call may take to be started, which needs the other ranks for the first of its kind.

@@ -57,6 +57,13 @@ class NcclApi {
   // Ends what is under way on the device, and frees the group, without the other ranks.
   virtual void Abort(Group* group) = 0;
 
+  // Device memory that NCCL can map, for Register; kFailed where the driver can't.
+  virtual Result AllocateMemory(int64_t bytes, void** data) = 0;
+  virtual void FreeMemory(void* data) = 0;
+  // From now on the group moves this memory without a copy, until Deregister of the `handle`.
+  virtual Result Register(Group* group, void* data, int64_t bytes, void** handle) = 0;
+  virtual Result Deregister(Group* group, void* handle) = 0;
+
   // Counts are elements: of one rank's part for all-gather and reduce-scatter.
   virtual Result AllGather(void* output, const void* input, int64_t count, at::ScalarType dtype,
                            Group* group, Stream* stream) = 0;

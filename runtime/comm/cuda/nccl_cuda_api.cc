@@ -121,6 +121,17 @@ class CudaNccl final : public NcclApi {
   void Free(Group* group) override { ncclCommDestroy(Comm(group)); }
   void Abort(Group* group) override { ncclCommAbort(Comm(group)); }
 
+  Result AllocateMemory(int64_t bytes, void** data) override {
+    return Of(ncclMemAlloc(data, static_cast<size_t>(bytes)));
+  }
+  void FreeMemory(void* data) override { ncclMemFree(data); }
+  Result Register(Group* group, void* data, int64_t bytes, void** handle) override {
+    return Of(ncclCommRegister(Comm(group), data, static_cast<size_t>(bytes), handle));
+  }
+  Result Deregister(Group* group, void* handle) override {
+    return Of(ncclCommDeregister(Comm(group), handle));
+  }
+
   Result AllGather(void* output, const void* input, int64_t count, at::ScalarType dtype,
                    Group* group, Stream* stream) override {
     return Of(ncclAllGather(input, output, static_cast<size_t>(count), Type(dtype), Comm(group),

@@ -7,6 +7,10 @@
 namespace tanren::parallel {
 namespace {
 
+const RefillableBuffer::Memory kMemory = [](int64_t bytes) {
+  return c10::GetAllocator(at::kCPU)->allocate(static_cast<size_t>(bytes));
+};
+
 TEST(RefillableBuffer, TensorsSavedByAGraphSeeTheRefilledWeights) {
   RefillableBuffer buffer(8, at::dtype(at::kFloat));
   const at::Tensor weight = buffer.Alias(2, {2, 3}).requires_grad_();
@@ -16,7 +20,7 @@ TEST(RefillableBuffer, TensorsSavedByAGraphSeeTheRefilledWeights) {
   const at::Tensor input = at::ones({1, 3}).requires_grad_();
   const auto fill = [&](double factor) {
     const at::NoGradGuard no_grad;
-    buffer.Take();
+    buffer.Take(kMemory);
     buffer.flat().copy_(values * factor);
   };
 
@@ -34,7 +38,7 @@ TEST(RefillableBuffer, TensorsSavedByAGraphSeeTheRefilledWeights) {
 
 TEST(RefillableBuffer, ReleasedMemoryHoldsNan) {
   RefillableBuffer buffer(4, at::dtype(at::kFloat));
-  buffer.Take();
+  buffer.Take(kMemory);
   buffer.flat().fill_(1);
   // Whoever took the memory itself, past the storage, keeps it readable here.
   const at::DataPtr memory =

@@ -3,6 +3,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "runtime/base/error.h"
 #include "runtime/comm/local.h"
 #include "runtime/comm/reduction.h"
+#include "tests/runtime/comm/fake_device.h"
 
 namespace tanren::comm {
 namespace {
@@ -56,6 +58,7 @@ struct NcclApi::Stream {
   std::deque<std::function<void()>> jobs;
   bool stop = false;
   std::thread thread;
+  int number = 0;  // to the race detector
 
   Stream() {
     thread = std::thread([this] {
@@ -116,6 +119,56 @@ NcclApi::Result FakeNccl::Note(const std::string& call) {
   Result result = answer->second;
   answers_.erase(answer);
   return result;
+}
+
+void FakeNccl::UseDevice() {
+  if (!device_.is_cpu()) UseFakeDevice(device_.index());
+}
+
+void FakeNccl::Touch(Stream* stream, const void* data, int64_t count, at::ScalarType dtype, Use use,
+                     std::string_view what) {
+  if (races_ == nullptr) return;
+  races_->Access(stream->number, data, count * static_cast<int64_t>(c10::elementSize(dtype)),
+                 use == Use::kReads ? RaceDetector::Kind::kRead : RaceDetector::Kind::kWrite, what);
+}
+
+bool FakeNccl::IsRegistered(const void* data, int64_t bytes) const {
+  std::lock_guard lock(mutex_);
+  auto next = registered_.upper_bound(data);
+  if (next == registered_.begin()) return false;
+  --next;
+  return static_cast<const std::byte*>(data) + bytes <=
+         static_cast<const std::byte*>(next->first) + next->second;
+}
+
+NcclApi::Result FakeNccl::AllocateMemory(int64_t bytes, void** data) {
+  if (Result result = Note("allocate"); result.code != Code::kOk) return result;
+  *data = std::malloc(static_cast<size_t>(bytes));
+  // NaN: an unwritten element shows.
+  std::memset(*data, 0xff, static_cast<size_t>(bytes));
+  return {};
+}
+
+void FakeNccl::FreeMemory(void* data) {
+  Note("free memory");
+  // NCCL would go on writing there.
+  TANREN_CHECK(!IsRegistered(data, 1), "registered memory is freed");
+  std::free(data);
+}
+
+NcclApi::Result FakeNccl::Register(Group*, void* data, int64_t bytes, void** handle) {
+  if (Result result = Note("register"); result.code != Code::kOk) return result;
+  std::lock_guard lock(mutex_);
+  if (!registered_.emplace(data, bytes).second) return {Code::kFailed, "is registered already"};
+  *handle = data;
+  return {};
+}
+
+NcclApi::Result FakeNccl::Deregister(Group*, void* handle) {
+  if (Result result = Note("deregister"); result.code != Code::kOk) return result;
+  std::lock_guard lock(mutex_);
+  if (registered_.erase(handle) == 0) return {Code::kFailed, "is not registered"};
+  return {};
 }
 
 void FakeNccl::Give(Group* group, Stream* stream, Move move) {
@@ -209,6 +262,10 @@ void FakeNccl::Free(Group* group) {
 
 void FakeNccl::Abort(Group* group) {
   Note("abort");
+  {
+    std::lock_guard lock(mutex_);
+    registered_.clear();
+  }
   if (group->seat->ranks != nullptr) group->seat->ranks->Abort("aborted");
   delete group;
 }
@@ -216,6 +273,13 @@ void FakeNccl::Abort(Group* group) {
 NcclApi::Result FakeNccl::AllGather(void* output, const void* input, int64_t count,
                                     at::ScalarType dtype, Group* group, Stream* stream) {
   if (Result result = Note("all-gather"); result.code != Code::kOk) return result;
+  const int64_t whole = count * group->seat->ranks->size();
+  Touch(stream, input, count, dtype, Use::kReads, "all-gather");
+  Touch(stream, output, whole, dtype, Use::kWrites, "all-gather");
+  const auto element = static_cast<int64_t>(c10::elementSize(dtype));
+  if (IsRegistered(output, whole * element) && IsRegistered(input, count * element)) {
+    ++registered_gathers_;
+  }
   Give(group, stream, [=](Communicator& ranks) {
     ranks.AllGather(View(output, count * ranks.size(), dtype), View(input, count, dtype), "fake")
         ->Wait();
@@ -227,6 +291,8 @@ NcclApi::Result FakeNccl::ReduceScatter(void* output, const void* input, int64_t
                                         at::ScalarType dtype, ReduceOp op, Group* group,
                                         Stream* stream) {
   if (Result result = Note("reduce-scatter"); result.code != Code::kOk) return result;
+  Touch(stream, input, count * group->seat->ranks->size(), dtype, Use::kReads, "reduce-scatter");
+  Touch(stream, output, count, dtype, Use::kWrites, "reduce-scatter");
   Give(group, stream, [=](Communicator& ranks) {
     ranks
         .ReduceScatter(View(output, count, dtype), View(input, count * ranks.size(), dtype), op,
@@ -239,6 +305,7 @@ NcclApi::Result FakeNccl::ReduceScatter(void* output, const void* input, int64_t
 NcclApi::Result FakeNccl::AllReduce(void* data, int64_t count, at::ScalarType dtype, ReduceOp op,
                                     Group* group, Stream* stream) {
   if (Result result = Note("all-reduce"); result.code != Code::kOk) return result;
+  Touch(stream, data, count, dtype, Use::kWrites, "all-reduce");
   Give(group, stream,
        [=](Communicator& ranks) { ranks.AllReduce(View(data, count, dtype), op, "fake")->Wait(); });
   return {};
@@ -247,6 +314,7 @@ NcclApi::Result FakeNccl::AllReduce(void* data, int64_t count, at::ScalarType dt
 NcclApi::Result FakeNccl::Broadcast(void* data, int64_t count, at::ScalarType dtype, int root,
                                     Group* group, Stream* stream) {
   if (Result result = Note("broadcast"); result.code != Code::kOk) return result;
+  Touch(stream, data, count, dtype, Use::kWrites, "broadcast");
   Give(group, stream, [=](Communicator& ranks) {
     ranks.Broadcast(View(data, count, dtype), root, "fake")->Wait();
   });
@@ -256,12 +324,14 @@ NcclApi::Result FakeNccl::Broadcast(void* data, int64_t count, at::ScalarType dt
 NcclApi::Result FakeNccl::Send(const void* data, int64_t count, at::ScalarType dtype, int to,
                                Group* group, Stream* stream) {
   if (Result result = Note("send"); result.code != Code::kOk) return result;
+  Touch(stream, data, count, dtype, Use::kReads, "send");
   return Transfer({true, const_cast<void*>(data), count, dtype, to, group, stream});
 }
 
 NcclApi::Result FakeNccl::Receive(void* data, int64_t count, at::ScalarType dtype, int from,
                                   Group* group, Stream* stream) {
   if (Result result = Note("receive"); result.code != Code::kOk) return result;
+  Touch(stream, data, count, dtype, Use::kWrites, "receive");
   return Transfer({false, data, count, dtype, from, group, stream});
 }
 
@@ -307,6 +377,8 @@ NcclApi::Result FakeNccl::ReduceParts(ReduceOp op, at::ScalarType dtype, void* o
                                       const void* parts, int64_t stride, int part_count,
                                       int64_t count, Stream* stream) {
   if (Result result = Note("reduce parts"); result.code != Code::kOk) return result;
+  Touch(stream, parts, stride * (part_count - 1) + count, dtype, Use::kReads, "reduction");
+  Touch(stream, output, count, dtype, Use::kWrites, "reduction");
   stream->Give([=] {
     std::vector<const void*> pointers(part_count);
     for (int i = 0; i < part_count; ++i) {
@@ -320,6 +392,7 @@ NcclApi::Result FakeNccl::ReduceParts(ReduceOp op, at::ScalarType dtype, void* o
 
 NcclApi::Result FakeNccl::MakeStream(Stream** stream) {
   *stream = new Stream;
+  if (races_ != nullptr) (*stream)->number = races_->NewStream();
   return {};
 }
 void FakeNccl::FreeStream(Stream* stream) { delete stream; }
@@ -340,6 +413,9 @@ NcclApi::Result FakeNccl::Record(Event* event, Stream* stream) {
     mark();
     return result;
   }
+  if (races_ != nullptr) {
+    races_->Record(event, stream == nullptr ? RaceDetector::kComputation : stream->number);
+  }
   if (stream == nullptr) {
     mark();
   } else {
@@ -353,16 +429,29 @@ NcclApi::Result FakeNccl::MakeWait(Stream* stream, Event* event) {
       result.code != Code::kOk) {
     return result;
   }
+  if (races_ != nullptr) {
+    races_->Wait(stream == nullptr ? RaceDetector::kComputation : stream->number, event);
+  }
   if (stream == nullptr) event->done->wait(false);
   // What is recorded on a thread has come already: ours has nothing to wait for.
   return {};
 }
 
 NcclApi::Result FakeNccl::Query(Event* event) {
-  return {*event->done ? Code::kOk : Code::kInProgress};
+  if (!*event->done) return {Code::kInProgress};
+  if (races_ != nullptr) races_->SeenByHost(event);
+  return {};
 }
 
 void RunFakeNcclRanks(int count, const NcclOptions& options,
+                      const std::function<void(Communicator&, FakeNccl&)>& body) {
+  const auto on_the_cpu = [](int, std::shared_ptr<FakeNetwork> network) {
+    return std::make_shared<FakeNccl>(std::move(network));
+  };
+  RunFakeNcclRanks(count, options, on_the_cpu, body);
+}
+
+void RunFakeNcclRanks(int count, const NcclOptions& options, const MakeFakeNccl& make,
                       const std::function<void(Communicator&, FakeNccl&)>& body) {
   const auto network = std::make_shared<FakeNetwork>();
   NcclId id;
@@ -373,7 +462,7 @@ void RunFakeNcclRanks(int count, const NcclOptions& options,
     std::vector<std::jthread> threads;
     for (int rank = 0; rank < count; ++rank) {
       threads.emplace_back([&, rank] {
-        const auto api = std::make_shared<FakeNccl>(network);
+        const std::shared_ptr<FakeNccl> api = make(rank, network);
         const std::unique_ptr<Communicator> world = NcclWorld(api, rank, count, id, options);
         try {
           body(*world, *api);

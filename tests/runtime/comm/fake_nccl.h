@@ -1,5 +1,5 @@
 // NCCL and CUDA without either: ranks are threads, a stream is a thread that does what it was given
-// in order, the device is the CPU, and the data really moves.
+// in order, the device is the CPU or one that fake_device.h makes of it, and the data really moves.
 #ifndef TANREN_TESTS_RUNTIME_COMM_FAKE_NCCL_H_
 #define TANREN_TESTS_RUNTIME_COMM_FAKE_NCCL_H_
 
@@ -13,6 +13,7 @@
 
 #include "runtime/comm/nccl.h"
 #include "runtime/comm/nccl_api.h"
+#include "tests/runtime/comm/race_detector.h"
 
 namespace tanren::comm {
 
@@ -28,7 +29,10 @@ struct FakeNetwork {
 
 class FakeNccl final : public NcclApi {
  public:
-  explicit FakeNccl(std::shared_ptr<FakeNetwork> network) : network_(std::move(network)) {}
+  // `races`, if given, are told which memory streams touch, and when; it must outlive this.
+  explicit FakeNccl(std::shared_ptr<FakeNetwork> network, at::Device device = at::kCPU,
+                    RaceDetector* races = nullptr)
+      : network_(std::move(network)), device_(device), races_(races) {}
 
   // The calls that were made, e.g. "all-gather"; those that only look (State, Query) are left out.
   std::vector<std::string> Calls() const;
@@ -38,9 +42,11 @@ class FakeNccl final : public NcclApi {
   void Break(Result state);
   // Work given to streams waits for this to be false again.
   void Hold(bool hold);
+  // All-gathers whose results, and inputs, lie in registered memory.
+  int64_t registered_gathers() const { return registered_gathers_; }
 
-  at::Device device() const override { return at::kCPU; }
-  void UseDevice() override {}
+  at::Device device() const override { return device_; }
+  void UseDevice() override;
   Result MakeId(NcclId* id) override;
   Result Join(int rank, int size, const NcclId& id, Group** group) override;
   Result Split(Group* group, int color, int key, Group** part) override;
@@ -49,6 +55,10 @@ class FakeNccl final : public NcclApi {
   Result Finalize(Group* group) override;
   void Free(Group* group) override;
   void Abort(Group* group) override;
+  Result AllocateMemory(int64_t bytes, void** data) override;
+  void FreeMemory(void* data) override;
+  Result Register(Group* group, void* data, int64_t bytes, void** handle) override;
+  Result Deregister(Group* group, void* handle) override;
   Result AllGather(void* output, const void* input, int64_t count, at::ScalarType dtype,
                    Group* group, Stream* stream) override;
   Result ReduceScatter(void* output, const void* input, int64_t count, at::ScalarType dtype,
@@ -89,12 +99,21 @@ class FakeNccl final : public NcclApi {
 
   // Notes the call, and gives it the answer that a test ordered.
   Result Note(const std::string& call);
+  enum class Use { kReads, kWrites };
+  // Tells the race detector, if there is one.
+  void Touch(Stream* stream, const void* data, int64_t count, at::ScalarType dtype, Use use,
+             std::string_view what);
+  bool IsRegistered(const void* data, int64_t bytes) const;
   // `move` runs on the stream with the group's seat; what it throws is the group's state.
   void Give(Group* group, Stream* stream, Move move);
   Result Transfer(Message message);
 
   std::shared_ptr<FakeNetwork> network_;
+  at::Device device_;
+  RaceDetector* races_;
   mutable std::mutex mutex_;
+  std::map<const void*, int64_t> registered_;  // bytes, by their address, which is the handle too
+  std::atomic<int64_t> registered_gathers_ = 0;
   std::vector<std::string> calls_;
   std::map<std::string, Result> answers_;
   Result state_;
@@ -106,6 +125,11 @@ class FakeNccl final : public NcclApi {
 // Runs `body` on `count` threads, each a rank of a NcclWorld over the fake; the first exception
 // aborts that rank's world, and is thrown here.
 void RunFakeNcclRanks(int count, const NcclOptions& options,
+                      const std::function<void(Communicator&, FakeNccl&)>& body);
+// The same with an API of the test's for each rank.
+using MakeFakeNccl =
+    std::function<std::shared_ptr<FakeNccl>(int rank, std::shared_ptr<FakeNetwork> network)>;
+void RunFakeNcclRanks(int count, const NcclOptions& options, const MakeFakeNccl& make,
                       const std::function<void(Communicator&, FakeNccl&)>& body);
 
 }  // namespace tanren::comm

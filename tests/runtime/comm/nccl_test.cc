@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <thread>
 #include <tuple>
@@ -64,10 +66,8 @@ TEST(Nccl, TheDeviceWaitsForTheCallerAndTheCallerForTheDevice) {
     world.AllGather(output, at::ones({4}), "unit")->Wait();
     std::vector<std::string> calls = api.Calls();
     calls.erase(calls.begin(), calls.begin() + static_cast<ptrdiff_t>(before));
-    // The last is missing where the watcher saw the end before we asked.
-    if (calls.back() == "the current stream waits") calls.pop_back();
-    EXPECT_THAT(
-        calls, ElementsAre("record the current stream", "ours waits", "all-gather", "record ours"));
+    EXPECT_THAT(calls, ElementsAre("record the current stream", "ours waits", "all-gather",
+                                   "record ours", "the current stream waits"));
   });
 }
 
@@ -84,6 +84,70 @@ TEST(Nccl, SumsOfHalvesAreNcclsOnlyWhereThatWasChosen) {
       EXPECT_EQ(output.sum().item<float>(), 8.0f);
     });
   }
+}
+
+int64_t CountOf(const FakeNccl& api, const std::string& call) {
+  const std::vector<std::string> calls = api.Calls();
+  return std::count(calls.begin(), calls.end(), call);
+}
+
+TEST(Nccl, ABufferIsRegisteredOnceAndGoesFromUserToUser) {
+  std::shared_ptr<FakeNccl> kept;
+  const auto make = [&](int rank, std::shared_ptr<FakeNetwork> network) {
+    auto api = std::make_shared<FakeNccl>(std::move(network));
+    if (rank == 0) kept = api;
+    return api;
+  };
+  RunFakeNcclRanks(2, {}, make, [&](Communicator& world, FakeNccl& api) {
+    c10::DataPtr first = world.TakeBuffer(4096), second = world.TakeBuffer(4096);
+    EXPECT_NE(first.get(), second.get());
+    EXPECT_EQ(CountOf(api, "register"), 2);
+    const void* place = first.get();
+    first.clear();
+    first = world.TakeBuffer(4000);
+    EXPECT_EQ(first.get(), place) << "what fits is taken again";
+    first.clear();
+    first = world.TakeBuffer(2000);
+    EXPECT_NE(first.get(), place) << "half of it would be wasted";
+    EXPECT_EQ(CountOf(api, "register"), 3);
+    EXPECT_EQ(CountOf(api, "deregister"), 0);
+  });
+  EXPECT_EQ(CountOf(*kept, "deregister"), 3) << "at the group's end";
+  EXPECT_EQ(CountOf(*kept, "free memory"), 3);
+}
+
+TEST(Nccl, ABufferThatComesBackAfterTheGroupsEndIsFreedThen) {
+  c10::DataPtr late;
+  const auto make = [&](int, std::shared_ptr<FakeNetwork> network) {
+    return std::make_shared<FakeNccl>(std::move(network));
+  };
+  RunFakeNcclRanks(2, {}, make, [&](Communicator& world, FakeNccl&) {
+    if (world.rank() == 0) late = world.TakeBuffer(64);
+  });
+  std::memset(late.mutable_get(), 0, 64);
+  late.clear();
+}
+
+TEST(Nccl, WhereNothingCanBeRegisteredOrdinaryMemoryServes) {
+  for (const std::string call : {"allocate", "register"}) {
+    RunFakeNcclRanks(2, {}, [&](Communicator& world, FakeNccl& api) {
+      api.AnswerNext(call, {Code::kFailed, "the driver has no such thing"});
+      for (int i = 0; i < 2; ++i) {
+        c10::DataPtr buffer = world.TakeBuffer(64);
+        std::memset(buffer.mutable_get(), 0, 64);
+      }
+      EXPECT_EQ(CountOf(api, "allocate"), 1) << "it isn't tried again";
+      EXPECT_EQ(CountOf(api, "free memory"), call == "register" ? 1 : 0);
+      world.Barrier("the group is in order");
+    });
+  }
+}
+
+TEST(Nccl, AGroupOfOneRegistersNothing) {
+  RunFakeNcclRanks(1, {}, [](Communicator& world, FakeNccl& api) {
+    const c10::DataPtr buffer = world.TakeBuffer(64);
+    EXPECT_EQ(CountOf(api, "allocate"), 0);
+  });
 }
 
 TEST(Nccl, ACallThatFailsIsNamedAndEndsTheGroups) {
