@@ -71,6 +71,19 @@ PIECES = {
 }
 BROKEN = [b"\xff", b"\xc0\xaf", b"\xe3\x81", b"\xf0\x9f\x98", b"\xed\xa0\x80", b"\x80", b"\xf4\x90\x80\x80", b"\xc3"]
 
+# What the peer's tables of characters, which are of several versions of Unicode, take in their own way: ideographs,
+# digits and letters of Unicode 15 to 17, marks and a composition that NFC leaves alone. tests/golden/characters.py has
+# all of them.
+LATE = ["a\U00031350\U0002ebf0b", "\U0001e4f0\U00016d70x", "\U00011de0\U00016ff4", "\U00011bc0 \U00010d50", "q\u0345\u0897",
+        "q\u0345\u08ca\u0301", "q\u1ac1\u0323\u0301", "\U00011935\U00011930", "\U00011f34\U00011f41", "\U0001171e"]
+SCRIPTS = {"Latin": "A\u024f", "Greek and Cyrillic": "\u0370\u052f", "Hebrew": "\u0591\u05f4", "Arabic": "\u0600\u06ff",
+           "Devanagari": "\u0900\u097f", "Tamil": "\u0b80\u0bff", "Thai": "\u0e01\u0e5b", "Tibetan": "\u0f00\u0fda",
+           "jamo": "\u1100\u11ff", "Hangul": "\uac00\ud7a3", "kana": "\u3041\u30ff", "Han": "\u4e00\u9fff",
+           "rare Han": "\U00020000\U0003347f", "emoji": "\U0001f300\U0001faff", "flags": "\U0001f1e6\U0001f1ff",
+           "marks": "\u0300\u036f", "more marks": "\u1ab0\u1aff", "digits": "09", "ASCII": "\x00\x7f", "Latin-1": "\x80\xff",
+           "punctuation": "\u2000\u206f", "anything": "\x00\U0010ffff"}
+EMOJI_JOINERS = ["\u200d", "\ufe0f", "\u20e3", "\U0001f3fb", "\U0001f3ff", "\U000e0067\U000e007f", ""]
+
 
 def any_character(rng):
     """An assigned character; new scripts are left out, because Unicode versions differ there."""
@@ -92,6 +105,40 @@ def make_text(rng):
         if rng.random() < 0.4:
             text += " "
     return text
+
+
+def any_of(rng, script):
+    first, last = map(ord, SCRIPTS[script])
+    while True:
+        c = rng.randint(first, last)
+        if not 0xD800 <= c <= 0xDFFF:
+            return chr(c)
+
+
+def make_wild_text(rng):
+    """Bytes that nobody would write: long words, marks in any order, joined emoji, pieces of special tokens, noise."""
+    kind = rng.randrange(6)
+    if kind == 0:  # one long word, or a run of one character
+        script = rng.choice(list(SCRIPTS))
+        size = rng.choice([50, 200, 1000])
+        word = "".join(any_of(rng, script) for _ in range(rng.choice([1, 3, size])))
+        return (word * size)[:size].encode()
+    if kind == 1:  # words of one script, with another's between them
+        scripts = rng.choices(list(SCRIPTS), k=2)
+        words = ["".join(any_of(rng, scripts[rng.random() < 0.2]) for _ in range(rng.randint(1, 8))) for _ in range(6)]
+        return rng.choice(["", " ", " ", "\n", "\u3000"]).join(words).encode()
+    if kind == 2:
+        marks = ["marks", "marks", "more marks", "Devanagari", "Hebrew", "jamo", "Thai"]
+        return "".join(rng.choice("aeoqZ 日ー가") + "".join(any_of(rng, rng.choice(marks)) for _ in range(rng.randrange(5)))
+                       for _ in range(4)).encode()
+    if kind == 3:
+        return "".join(any_of(rng, rng.choice(["emoji", "emoji", "flags"])) + rng.choice(EMOJI_JOINERS)
+                       for _ in range(rng.randint(1, 8))).encode()
+    if kind == 4:
+        pieces = rng.choices(PIECES["special"], k=4)
+        return "".join(piece[rng.randrange(len(piece)):] + rng.choice(["", " ", "x", "\n"]) + piece[:rng.randrange(9)]
+                       for piece in pieces).encode()
+    return bytes(rng.randrange(256) for _ in range(rng.randint(1, 30)))
 
 
 def special(content, **flags):
@@ -184,10 +231,12 @@ def sample(tokenizer, raw, with_offsets):
 
 def make_samples(kind, count):
     rng = random.Random(f"samples {kind}")
-    fixed = ["", *(piece for pieces in PIECES.values() for piece in pieces)] if count >= 1000 else [""]
+    fixed = ["", *LATE]
+    if count >= 1000:
+        fixed += [piece for pieces in PIECES.values() for piece in pieces]
     yield from (text.encode() for text in fixed)
     for i in range(count - len(fixed)):
-        raw = make_text(rng).encode()
+        raw = make_wild_text(rng) if i % 3 == 0 else make_text(rng).encode()
         if i % 15 == 0:  # broken in the middle, at any byte
             at = rng.randrange(len(raw) + 1)
             raw = raw[:at] + rng.choice(BROKEN) + raw[at:]
