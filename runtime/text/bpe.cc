@@ -1,7 +1,7 @@
 #include "runtime/text/bpe.h"
 
 #include <algorithm>
-#include <queue>
+#include <functional>
 
 namespace tanren::text {
 namespace {
@@ -95,16 +95,6 @@ void BpeModel::MergeShort(size_t first, std::vector<BpeSymbol>* symbols) const {
 
 void BpeModel::MergeLong(size_t first, std::vector<BpeSymbol>* symbols) const {
   // Symbols stay where they are, linked in a list; one that was joined to its left has id -1.
-  struct Candidate {
-    uint32_t rank;
-    uint32_t left;    // index of the pair's left symbol
-    int32_t left_id;  // what the pair was when the candidate was made: a stale one is skipped
-    int32_t right_id;
-    int32_t result;
-    bool operator>(const Candidate& other) const {
-      return rank != other.rank ? rank > other.rank : left > other.left;
-    }
-  };
   BpeSymbol* word = symbols->data() + first;
   const auto count = static_cast<uint32_t>(symbols->size() - first);
   std::vector<uint32_t> next(count), previous(count);
@@ -112,27 +102,36 @@ void BpeModel::MergeLong(size_t first, std::vector<BpeSymbol>* symbols) const {
     next[i] = i + 1;
     previous[i] = i - 1;  // wraps for the first, which is never asked
   }
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
-  const auto push = [&](uint32_t left) {
-    if (next[left] >= count) return;
-    const int32_t a = word[left].id, b = word[next[left]].id;
-    if (const Target* target = Find(a, b)) queue.push({target->rank, left, a, b, target->result});
+  const auto target_at = [&](uint32_t left) -> const Target* {
+    return next[left] < count ? Find(word[left].id, word[next[left]].id) : nullptr;
   };
-  for (uint32_t i = 0; i + 1 < count; ++i) push(i);
-  while (!queue.empty()) {
-    const Candidate top = queue.top();
-    queue.pop();
-    const uint32_t right = next[top.left];
-    if (word[top.left].id != top.left_id || right >= count || word[right].id != top.right_id) {
-      continue;
-    }
-    word[top.left].id = top.result;
-    word[top.left].end = word[right].end;
+  // What may be joined: the rank of a pair and the index of its left symbol, in one number, of
+  // which the least comes first.
+  std::vector<uint64_t> heap;
+  const auto add = [&](uint32_t left) {
+    const Target* target = target_at(left);
+    if (target != nullptr) heap.push_back(uint64_t{target->rank} << 32 | left);
+    return target != nullptr;
+  };
+  heap.reserve(count);
+  for (uint32_t i = 0; i + 1 < count; ++i) add(i);
+  std::make_heap(heap.begin(), heap.end(), std::greater<>());
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), std::greater<>());
+    const auto left = static_cast<uint32_t>(heap.back());
+    const auto rank = static_cast<uint32_t>(heap.back() >> 32);
+    heap.pop_back();
+    // The pair may be another one by now; then it has been added under its own rank.
+    const Target* target = word[left].id >= 0 ? target_at(left) : nullptr;
+    if (target == nullptr || target->rank != rank) continue;
+    const uint32_t right = next[left];
+    word[left].id = target->result;
+    word[left].end = word[right].end;
     word[right].id = -1;
-    next[top.left] = next[right];
-    if (next[right] < count) previous[next[right]] = top.left;
-    push(top.left);
-    if (top.left > 0) push(previous[top.left]);
+    next[left] = next[right];
+    if (next[right] < count) previous[next[right]] = left;
+    if (add(left)) std::push_heap(heap.begin(), heap.end(), std::greater<>());
+    if (left > 0 && add(previous[left])) std::push_heap(heap.begin(), heap.end(), std::greater<>());
   }
   const auto joined = [](const BpeSymbol& symbol) { return symbol.id < 0; };
   symbols->erase(
