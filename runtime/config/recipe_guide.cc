@@ -1,66 +1,23 @@
 #include "runtime/config/recipe_guide.h"
 
-#include <map>
 #include <sstream>
 #include <utility>
-#include <vector>
 
 #include "fmt/format.h"
-#include "google/protobuf/compiler/parser.h"
-#include "google/protobuf/descriptor.pb.h"
-#include "google/protobuf/io/tokenizer.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "google/protobuf/descriptor.h"
 #include "proto/recipe.pb.h"
-#include "runtime/base/error.h"
-#include "runtime/config/recipe_proto_text.h"
 #include "runtime/config/schema.h"
+#include "runtime/config/schema_comments.h"
 
 namespace tanren {
 namespace {
 
 using config::DefaultText;
 using config::EnumText;
+using config::SchemaComments;
 using google::protobuf::Descriptor;
-using google::protobuf::DescriptorProto;
 using google::protobuf::EnumValueDescriptor;
 using google::protobuf::FieldDescriptor;
-using google::protobuf::FileDescriptorProto;
-
-// The comments of recipe.proto, which compiled descriptors don't keep.
-class Comments {
- public:
-  Comments() {
-    google::protobuf::io::ArrayInputStream stream(kRecipeProtoText.data(),
-                                                  static_cast<int>(kRecipeProtoText.size()));
-    google::protobuf::io::Tokenizer tokenizer(&stream, nullptr);
-    google::protobuf::compiler::Parser parser;
-    FileDescriptorProto file;
-    TANREN_CHECK(parser.Parse(&tokenizer, &file), "recipe.proto was compiled before");
-    for (const auto& location : file.source_code_info().location()) {
-      const std::string text = location.leading_comments() + location.trailing_comments();
-      if (!text.empty()) by_path_[{location.path().begin(), location.path().end()}] = text;
-    }
-  }
-
-  std::string Of(const FieldDescriptor& field) const {
-    return At({FileDescriptorProto::kMessageTypeFieldNumber, field.containing_type()->index(),
-               DescriptorProto::kFieldFieldNumber, field.index()});
-  }
-  std::string Of(const EnumValueDescriptor& value) const {
-    return At({FileDescriptorProto::kMessageTypeFieldNumber,
-               value.type()->containing_type()->index(), DescriptorProto::kEnumTypeFieldNumber,
-               value.type()->index(), google::protobuf::EnumDescriptorProto::kValueFieldNumber,
-               value.index()});
-  }
-
- private:
-  std::string At(const std::vector<int>& path) const {
-    const auto found = by_path_.find(path);
-    return found == by_path_.end() ? "" : found->second;
-  }
-
-  std::map<std::vector<int>, std::string> by_path_;
-};
 
 class Guide {
  public:
@@ -115,7 +72,7 @@ class Guide {
                         required ? ", required" : "");
   }
 
-  const Comments comments_;
+  const SchemaComments comments_;
   std::string out_;
 };
 

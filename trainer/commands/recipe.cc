@@ -7,6 +7,7 @@
 #include "runtime/base/error.h"
 #include "runtime/config/recipe_file.h"
 #include "runtime/config/recipe_guide.h"
+#include "runtime/config/recipe_reference.h"
 #include "runtime/config/recipe_text.h"
 #include "trainer/commands/commands.h"
 
@@ -16,6 +17,7 @@ void AddRecipe(CLI::App& program, Action& action) {
   struct Arguments {
     std::string recipe;
     std::vector<std::string> overrides;
+    bool markdown = false;
   };
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = program.add_subcommand(
@@ -23,8 +25,13 @@ void AddRecipe(CLI::App& program, Action& action) {
       "Every key of a recipe, explained; of a file: check it, and show what it resolves to");
   command->add_option("recipe", arguments->recipe, "A YAML file");
   command->add_option("--set", arguments->overrides, "Overrides a setting of the recipe");
+  command->add_flag("--markdown", arguments->markdown, "Every key as docs/recipe.md");
   command->callback([=, &action] {
     action = [=]() -> absl::StatusOr<int> {
+      if (arguments->markdown) {
+        fmt::print("{}", RecipeReference());
+        return 0;
+      }
       if (arguments->recipe.empty()) {
         fmt::print("{}", RecipeGuide());
         return 0;
