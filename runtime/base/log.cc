@@ -72,4 +72,13 @@ absl::Status AddLogFile(const std::filesystem::path& path) {
   return absl::OkStatus();
 }
 
+void WriteErrorToLogFiles(const std::string& message) {
+  const spdlog::details::log_msg line("", spdlog::level::err, message);
+  for (const spdlog::sink_ptr& sink : Logger().sinks()) {
+    if (sink == StandardErrorSink()) continue;
+    sink->log(line);
+    sink->flush();
+  }
+}
+
 }  // namespace tanren

@@ -20,6 +20,9 @@ void SetLogRank(int rank, int world_size);
 // Appends every line to `path` as well, flushed at each warning and at least each second.
 absl::Status AddLogFile(const std::filesystem::path& path);
 
+// A line of an error for the log files alone: where it is told otherwise on standard error.
+void WriteErrorToLogFiles(const std::string& message);
+
 // What the terminal's last line shows now, without an end, because it will be rewritten: log lines
 // are put above it. Empty: there is no such line.
 void SetStatusLine(std::string line);

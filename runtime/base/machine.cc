@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -148,6 +149,15 @@ uint64_t AvailableMemoryNow() {
   machine.cgroup = ReadCgroupLimits(TextOf("/proc/self/cgroup"), "/sys/fs/cgroup");
   machine.memory = ParseMemoryInfo(TextOf("/proc/meminfo"));
   return machine.AvailableMemory();
+}
+
+uint64_t AddressSpaceLeft() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+  // The first number of statm is the size in pages.
+  const uint64_t used = std::strtoull(TextOf("/proc/self/statm").c_str(), nullptr, 10) *
+                        static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
 }
 
 Machine ProbeMachine(std::span<const fs::path> disks) {

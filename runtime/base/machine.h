@@ -57,6 +57,10 @@ Machine ProbeMachine(std::span<const std::filesystem::path> disks);
 // What Machine::AvailableMemory says, asked of the kernel now and without the rest of a probe.
 uint64_t AvailableMemoryNow();
 
+// Bytes by which this process may still grow until its own limit (ulimit -v); the largest number
+// where there is none.
+uint64_t AddressSpaceLeft();
+
 // The version that an NCCL library says it has, "2.28.9". kNotFound if it can't be loaded.
 absl::StatusOr<std::string> NcclVersion(const std::filesystem::path& library);
 

@@ -1,5 +1,7 @@
 #include "runtime/base/machine.h"
 
+#include <sys/resource.h>
+
 #include <array>
 
 #include "gmock/gmock.h"
@@ -116,6 +118,19 @@ TEST(ProbeMachine, FindsThisMachine) {
   EXPECT_THAT(machine.disks, ElementsAre(Field(&DiskInfo::total_bytes, Not(0u)),
                                          Field(&DiskInfo::path, std::filesystem::path("/"))));
   EXPECT_NE(machine.glibc, "");
+}
+
+TEST(AddressSpaceLeft, IsWhatTheLimitLeavesAndEndlessWithoutOne) {
+  EXPECT_EQ(AddressSpaceLeft(), UINT64_MAX);
+  rlimit before{};
+  getrlimit(RLIMIT_AS, &before);
+  constexpr uint64_t kLimit = uint64_t{1} << 46;  // more than a sanitizer maps
+  const rlimit limit{kLimit, before.rlim_max};
+  setrlimit(RLIMIT_AS, &limit);
+  const uint64_t left = AddressSpaceLeft();
+  setrlimit(RLIMIT_AS, &before);
+  EXPECT_LT(left, kLimit);
+  EXPECT_GT(left, kLimit / 4);
 }
 
 TEST(NcclVersion, SaysWhyALibraryIsNotNccl) {
