@@ -10,6 +10,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "runtime/formats/leftovers.h"
 
 namespace tanren::formats {
 namespace {
@@ -70,12 +71,14 @@ absl::StatusOr<std::unique_ptr<ModelDirectoryWriter>> ModelDirectoryWriter::Crea
         fmt::format("{}: expected the name of a folder", path.string()));
   }
   TANREN_RETURN_IF_ERROR(CheckReplaceable(directory));
-  const fs::path temporary = fmt::format("{}.tmp.{}", directory.string(), getpid());
+  RemoveLeftovers(directory);
+  const fs::path temporary = TemporaryNameOf(directory);
   std::error_code ignored;
   fs::remove_all(temporary, ignored);  // of a process of the same id that was killed
   TANREN_RETURN_IF_ERROR(MakeDirectories(temporary));
 
   std::unique_ptr<ModelDirectoryWriter> writer(new ModelDirectoryWriter(directory, temporary));
+  writer->mark_ = WriterMark(temporary);
   const std::optional<std::string> contents[] = {texts.config_json, texts.generation_config_json,
                                                  texts.tokenizer_json, texts.tokenizer_config_json,
                                                  texts.chat_template};

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "runtime/formats/leftovers.h"
 #include "runtime/formats/safetensors_writer.h"
 #include "runtime/formats/weights.h"
 
@@ -28,8 +29,9 @@ struct ModelTexts {
 };
 
 // Builds in a sibling folder, `<name>.tmp.<pid>`, which takes the name in Finish() and goes away if
-// Finish() isn't reached. A model directory of that name is replaced in one step; any other
-// folder or file of that name is kept, and is an error.
+// Finish() isn't reached; that of a writer that was killed goes when the next one begins. A model
+// directory of that name is replaced in one step; any other folder or file of that name is kept,
+// and is an error.
 class ModelDirectoryWriter {
  public:
   static absl::StatusOr<std::unique_ptr<ModelDirectoryWriter>> Create(
@@ -52,6 +54,7 @@ class ModelDirectoryWriter {
 
   std::filesystem::path directory_;
   std::filesystem::path temporary_;
+  WriterMark mark_;
   std::unique_ptr<SafetensorsWriter> weights_;
 };
 

@@ -10,6 +10,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "runtime/formats/leftovers.h"
 
 namespace tanren::formats {
 namespace {
@@ -45,7 +46,7 @@ int64_t WrittenRanges::FirstMissing(int64_t size) const {
 }
 
 TensorFileWriter::TensorFileWriter(std::filesystem::path path)
-    : path_(std::move(path)), temporary_(fmt::format("{}.tmp.{}", path_.string(), getpid())) {}
+    : path_(std::move(path)), temporary_(TemporaryNameOf(path_)) {}
 
 TensorFileWriter::~TensorFileWriter() {
   if (file_ >= 0) close(file_);
@@ -70,8 +71,10 @@ absl::Status TensorFileWriter::Start(std::string_view header, std::vector<Placed
     std::string name = tensor.info.name;
     slots_[std::move(name)] = {std::move(tensor), {}};
   }
+  RemoveLeftovers(path_);
   file_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (file_ < 0) return ErrnoOf("can't create");
+  mark_ = WriterMark(temporary_);
   // Takes the space now, where the file system can: a full disk shows before hours of work.
   if (fallocate(file_, 0, 0, file_bytes) != 0) {
     if (errno != EOPNOTSUPP && errno != ENOSYS) return ErrnoOf("can't take space on disk");

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "runtime/formats/leftovers.h"
 #include "runtime/formats/weights.h"
 
 namespace tanren::formats {
@@ -74,6 +75,7 @@ class TensorFileWriter {
   std::filesystem::path path_;
   std::filesystem::path temporary_;
   int file_ = -1;
+  WriterMark mark_;
   std::mutex mutex_;  // guards Slot::written and failed_
   std::map<std::string, Slot, std::less<>> slots_;
   bool failed_ = false;  // a range counts as written though it isn't
