@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -137,6 +139,18 @@ struct BackgroundSave::Parts {
     changed.wait(lock, [&] { return flag; });
   }
 
+  absl::Status StartThread(const std::function<void()>& body) {
+    try {
+      thread = std::thread(body);
+    } catch (const std::system_error& error) {
+      return absl::ResourceExhaustedError(
+          fmt::format("{}: can't start a thread to write it: {}; memory is short, or the number of "
+                      "processes is limited (ulimit -u)",
+                      incoming.string(), error.what()));
+    }
+    return absl::OkStatus();
+  }
+
   void WriteFile() {
     try {
       written = WritePieces();
@@ -213,7 +227,12 @@ absl::StatusOr<std::unique_ptr<BackgroundSave>> BackgroundSave::Start(
     }
     for (StatePiece& one : parts->pieces) one.values = one.values.to(at::kCPU);
     Parts* const shared = parts.get();
-    shared->thread = std::thread([shared] { shared->WriteFile(); });
+    const absl::Status started = shared->StartThread([shared] { shared->WriteFile(); });
+    // All ranks learn of it where they tell each other what they wrote.
+    if (!started.ok()) {
+      parts->written = started;
+      parts->read = parts->ended = true;
+    }
   }
   return std::unique_ptr<BackgroundSave>(new BackgroundSave(std::move(parts)));
 }
@@ -245,7 +264,8 @@ absl::StatusOr<bool> BackgroundSave::Advance() {
   if (world.rank() == 0) {
     parts_->ended = false;
     Parts* const shared = parts_.get();
-    shared->thread = std::thread([shared] { shared->Describe(); });
+    parts_->described = shared->StartThread([shared] { shared->Describe(); });
+    if (!parts_->described.ok()) parts_->ended = true;
   }
   return false;
 }

@@ -68,11 +68,12 @@ absl::StatusOr<CheckpointReader> OpenFor(const fs::path& path, const Engine& eng
     });
   }
   const Shapes& stored = reader.tensors().shapes();
-  const absl::Status same = optimizer != nullptr
-                                ? CheckSameTensors(stored, wanted)
-                                : CheckSameTensors(WeightsAlone(stored), WeightsAlone(wanted));
-  if (!same.ok()) return Annotate(same, path.string());
-  return reader;
+  const absl::Status same_model = CheckSameTensors(WeightsAlone(stored), WeightsAlone(wanted));
+  const absl::Status same = optimizer != nullptr ? CheckSameTensors(stored, wanted) : same_model;
+  if (same.ok()) return reader;
+  return Annotate(same, fmt::format("{}: saved by a training of another {}, which this one can't "
+                                    "continue",
+                                    path.string(), same_model.ok() ? "optimizer" : "model"));
 }
 
 absl::StatusOr<CheckpointMeta> Load(const fs::path& path, comm::Communicator& world, Engine& engine,

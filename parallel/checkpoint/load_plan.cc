@@ -152,7 +152,7 @@ absl::Status CheckSameTensors(const std::map<TensorId, std::vector<int64_t>>& st
   const std::string differences =
       ListText(missing, "wanted but not stored") + ListText(unwanted, "stored but not wanted");
   if (differences.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError("stored tensors are not those of the model" + differences);
+  return absl::InvalidArgumentError("the tensors differ" + differences);
 }
 
 }  // namespace tanren::parallel

@@ -200,16 +200,19 @@ TEST(Checkpoint, AnotherModelOrOptimizerIsAnErrorOnEveryRankAndChangesNothing) {
   comm::RunRanks(2, [&](comm::Communicator& world) {
     Training untied(world, {.blocks = 2, .tied = false});
     const auto before = untied.Parameters();
-    EXPECT_THAT(MessageOf(untied.Load(checkpoint).status()),
-                AllOf(HasSubstr(checkpoint.string()), HasSubstr("master of 'lm_head.weight'"),
-                      HasSubstr("master of 'layers.2.linear.weight'")));
+    EXPECT_THAT(
+        MessageOf(untied.Load(checkpoint).status()),
+        AllOf(HasSubstr(checkpoint.string() + ": saved by a training of another model, which "),
+              HasSubstr("master of 'lm_head.weight'"),
+              HasSubstr("master of 'layers.2.linear.weight'")));
     EXPECT_TRUE(BitwiseEqual(untied.Parameters(), before));
 
     Training training(world, {});
     Sgd sgd(training.engine().TrainableShards(), {.momentum = 0.9});
     EXPECT_THAT(
         MessageOf(LoadCheckpoint(checkpoint, world, training.engine(), sgd, nullptr).status()),
-        AllOf(HasSubstr("momentum_buffer of 'embed.weight'"), HasSubstr("exp_avg of")));
+        AllOf(HasSubstr(checkpoint.string() + ": saved by a training of another optimizer, "),
+              HasSubstr("momentum_buffer of 'embed.weight'"), HasSubstr("exp_avg of")));
   });
 }
 
