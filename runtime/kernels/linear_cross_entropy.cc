@@ -14,8 +14,8 @@ namespace tanren::kernels {
 namespace {
 
 // Rows of logits in memory at once: enough for the products to be efficient, and few enough for
-// 50,000 words in fp32 to take 50 MB.
-constexpr int64_t kChunkRows = 256;
+// 50,000 words in fp32 to take 100 MB.
+constexpr int64_t kChunkRows = 512;
 
 void CheckShapes(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
   TANREN_CHECK(hidden.dim() == 2 && weight.dim() == 2 && hidden.size(1) == weight.size(1) &&
@@ -77,13 +77,10 @@ void ForEachChunk(const at::Tensor& hidden, const at::Tensor& weight, const Sele
   }
 }
 
-// From derivatives by the logits, which stand in the chunk, to those by hidden states and weight.
-void Backward(const Chunk& chunk, const at::Tensor& weight, const at::Tensor& d_hidden,
-              at::Tensor* weight_gradient) {
+// From a chunk's derivatives by the logits to those by hidden states and weight.
+void Backward(const Chunk& chunk, const at::Tensor& d_logits_RV, const at::Tensor& weight,
+              const at::Tensor& d_hidden, at::Tensor* weight_gradient) {
   const at::Tensor d_rows = at::empty_like(chunk.hidden_RD);
-  // The CPU's products take both dtypes as they are; a GPU's would round this twice.
-  const at::Tensor d_logits_RV =
-      chunk.logits_RV.is_cpu() ? chunk.logits_RV : chunk.logits_RV.to(weight.scalar_type());
   Multiply(d_logits_RV, weight, d_rows);
   d_hidden.index_copy_(0, chunk.rows_R, d_rows);
   if (weight_gradient == nullptr) return;
@@ -130,9 +127,10 @@ LinearCrossEntropyResult LinearCrossEntropy(const at::Tensor& hidden_TD,
     const at::Tensor weights = all_weights_T.index_select(0, chunk.rows_R);
     const RowStatistics found = StatisticsOfRows(chunk.logits_RV, chunk.targets_R, 1, false);
     result.loss_sum.sub_((weights.to(at::kDouble) * found.logprob_R).sum());
-    DifferentiateRows(chunk.logits_RV, chunk.targets_R, found,
-                      (weights * -derivative_scale).to(at::kFloat), {}, 1);
-    Backward(chunk, weight_VD, result.d_hidden_TD, weight_gradient_VD);
+    const at::Tensor d_logits_RV = DifferentiateRows(chunk.logits_RV, chunk.targets_R, found,
+                                                     (weights * -derivative_scale).to(at::kFloat),
+                                                     {}, 1, weight_VD.scalar_type());
+    Backward(chunk, d_logits_RV, weight_VD, result.d_hidden_TD, weight_gradient_VD);
   });
   return result;
 }
@@ -186,10 +184,11 @@ at::Tensor LogProbabilitiesBackward(const at::Tensor& hidden_TD, const at::Tenso
     const auto part = [&](const at::Tensor& x) { return x.index_select(0, chunk.rows_R); };
     RowStatistics found{part(statistics.logprob_T), part(statistics.logsumexp_T), {}};
     if (entropy) found.entropy_R = part(statistics.entropy_T);
-    DifferentiateRows(chunk.logits_RV, chunk.targets_R, found, part(d_logprob_T).to(at::kFloat),
-                      entropy ? part(*d_entropy_T).to(at::kFloat) : at::Tensor(),
-                      statistics.temperature);
-    Backward(chunk, weight_VD, d_hidden, weight_gradient_VD);
+    const at::Tensor d_logits_RV =
+        DifferentiateRows(chunk.logits_RV, chunk.targets_R, found, part(d_logprob_T).to(at::kFloat),
+                          entropy ? part(*d_entropy_T).to(at::kFloat) : at::Tensor(),
+                          statistics.temperature, weight_VD.scalar_type());
+    Backward(chunk, d_logits_RV, weight_VD, d_hidden, weight_gradient_VD);
   });
   return d_hidden;
 }

@@ -64,14 +64,16 @@ RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& ta
   return statistics;
 }
 
-void DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
-                       const RowStatistics& statistics, const at::Tensor& d_logprob_R,
-                       const at::Tensor& d_entropy_R, double temperature) {
+at::Tensor DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
+                             const RowStatistics& statistics, const at::Tensor& d_logprob_R,
+                             const at::Tensor& d_entropy_R, double temperature,
+                             at::ScalarType dtype) {
   if (!logits_RV.is_cpu()) {
     ComposedDifferentiate(logits_RV, targets_R, statistics, d_logprob_R, d_entropy_R, temperature);
-    return;
+    return logits_RV.to(dtype);
   }
   const int64_t vocabulary = logits_RV.size(1);
+  const bool to_bf16 = dtype == at::kBFloat16;
   at::parallel_for(0, logits_RV.size(0), 1, [&](int64_t first, int64_t end) {
     for (int64_t i = first; i < end; ++i) {
       const LogitRow row{logits_RV.mutable_data_ptr<float>() + i * vocabulary,
@@ -81,9 +83,10 @@ void DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
                          At(statistics.logprob_R, i),
                          At(statistics.logsumexp_R, i),
                          At(statistics.entropy_R, i)};
-      Kernels().logit_derivative(row, At(d_logprob_R, i), At(d_entropy_R, i));
+      Kernels().logit_derivative(row, At(d_logprob_R, i), At(d_entropy_R, i), to_bf16);
     }
   });
+  return to_bf16 ? logits_RV.view(dtype).narrow(1, 0, vocabulary) : logits_RV;
 }
 
 }  // namespace tanren::kernels

@@ -18,11 +18,14 @@ struct RowStatistics {
 RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
                                double temperature, bool entropy);
 
-// Replaces logits by derivatives of Σ d_logprob · logprob + Σ d_entropy · entropy. `d_entropy_R`
-// may be undefined; the others are fp32 [R], and `statistics` are those of these rows.
-void DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
-                       const RowStatistics& statistics, const at::Tensor& d_logprob_R,
-                       const at::Tensor& d_entropy_R, double temperature);
+// Derivatives [R, V] of Σ d_logprob · logprob + Σ d_entropy · entropy by the logits, as `dtype`,
+// fp32 or bf16. `d_entropy_R` may be undefined; the others are fp32 [R], and `statistics` are those
+// of these rows. The logits are gone: on the CPU the result stands in their memory, its rows as far
+// apart as theirs.
+at::Tensor DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
+                             const RowStatistics& statistics, const at::Tensor& d_logprob_R,
+                             const at::Tensor& d_entropy_R, double temperature,
+                             at::ScalarType dtype);
 
 }  // namespace tanren::kernels
 

@@ -45,21 +45,33 @@ void LogitStatistics(LogitRow* row, bool entropy) {
   if (entropy) row->entropy = log_sum - Sum(weighted) / sum;
 }
 
-void LogitDerivative(const LogitRow& row, float d_logprob, float d_entropy) {
+namespace {
+
+// `out` may be the logits' memory: an element is written where none that is still to be read
+// stands.
+template <typename T>
+void Differentiate(const LogitRow& row, float d_logprob, float d_entropy, T* out) {
   const float factor = row.inverse_temperature;
   const auto derivative = [&](Vec logits) {
     const Vec log_p = logits * factor - row.log_sum_exp;
     return -Exp(log_p) * (d_logprob + d_entropy * (log_p + row.entropy)) * factor;
   };
-  int64_t i = 0;
-  for (; i + kLanes <= row.vocabulary; i += kLanes) {
-    Store(row.logits + i, derivative(Load(row.logits + i)));
+  // Of the target, the difference is taken before it is rounded.
+  const float of_target = derivative(Splat(row.logits[row.target]))[0] + d_logprob * factor;
+  ForEachVector(0, row.vocabulary, [&](int64_t i, auto load, auto store) {
+    store(out + i, derivative(load(row.logits + i)));
+  });
+  StoreOne(out + row.target, of_target);
+}
+
+}  // namespace
+
+void LogitDerivative(const LogitRow& row, float d_logprob, float d_entropy, bool to_bf16) {
+  if (to_bf16) {
+    Differentiate(row, d_logprob, d_entropy, reinterpret_cast<Bf16*>(row.logits));
+  } else {
+    Differentiate(row, d_logprob, d_entropy, row.logits);
   }
-  if (i < row.vocabulary) {
-    const int64_t rest = row.vocabulary - i;
-    StoreSome(row.logits + i, derivative(LoadSome(row.logits + i, rest)), rest);
-  }
-  row.logits[row.target] += d_logprob * factor;
 }
 
 }  // namespace tanren::kernels::TANREN_ISA

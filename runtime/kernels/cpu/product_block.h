@@ -10,10 +10,17 @@ namespace tanren::kernels::TANREN_ISA {
 // A block of a (kRowBlock × a block of the depth) and its sums (kRowBlock × columns) stay in the
 // second-level cache.
 constexpr int64_t kRowBlock = 96;
-constexpr int64_t kColumnBlock = 512;
+constexpr int64_t kColumnBlock = 576;
 
 TANREN_INLINE int64_t Least(int64_t a, int64_t b) { return a < b ? a : b; }
 TANREN_INLINE int64_t RoundUp(int64_t a, int64_t unit) { return (a + unit - 1) / unit * unit; }
+
+// `size` in as few blocks of up to `largest` as can be, of about the same size: multiples of
+// `unit`, as `largest` is.
+TANREN_INLINE int64_t EvenBlock(int64_t size, int64_t largest, int64_t unit) {
+  const int64_t blocks = (size + largest - 1) / largest;
+  return RoundUp((size + blocks - 1) / blocks, unit);
+}
 
 template <typename T>
 TANREN_INLINE void WriteRow(const float* sums, int64_t columns, bool add, T* out) {

@@ -14,10 +14,12 @@ namespace {
 struct Size {
   int64_t rows, depth, columns;
 };
-// On both sides of every block size: 6 and 16 of a tile, 96 rows, 256 deep, 512 columns; few rows.
+// On both sides of every block size: 6 and 16 of a tile, 96 rows, 256 and 512 deep, 576 columns;
+// few rows; rows that wait for a second pass of 4096 through the depth.
 const std::vector<Size> kSizes = {{1, 1, 1},     {3, 40, 9},     {16, 33, 17},   {17, 65, 31},
-                                  {97, 257, 33}, {100, 300, 20}, {30, 20, 530},  {200, 7, 129},
-                                  {6, 513, 16},  {40, 0, 5},     {64, 3000, 40}, {0, 5, 6}};
+                                  {97, 257, 33}, {100, 300, 20}, {30, 20, 600},  {200, 7, 129},
+                                  {6, 513, 16},  {40, 0, 5},     {64, 3000, 40}, {300, 4105, 20},
+                                  {0, 5, 6}};
 
 at::Tensor Matrix(int64_t rows, int64_t columns, bool transposed, int seed, at::ScalarType dtype) {
   return transposed ? Random({columns, rows}, seed, dtype).t()
