@@ -55,9 +55,9 @@ while (($# > 0)); do
 done
 
 build_packages=(
-  build-essential cmake ninja-build ccache mold pkg-config git ca-certificates python3 python3-venv
+  build-essential cmake ninja-build ccache mold git ca-certificates python3 python3-venv
   unzip openmpi-bin libopenmpi-dev protobuf-compiler libprotobuf-dev libprotoc-dev libabsl-dev libyaml-cpp-dev
-  nlohmann-json3-dev libsimdjson-dev libutf8proc-dev libpcre2-dev libspdlog-dev libfmt-dev libcli11-dev
+  nlohmann-json3-dev libutf8proc-dev libpcre2-dev libspdlog-dev libfmt-dev libcli11-dev
 )
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)
 coordinator_packages=(libgrpc++-dev protobuf-compiler-grpc libsqlite3-dev)

@@ -1,4 +1,4 @@
-# Finds what deploy/install.sh installed: Debian packages by CMake or pkg-config, and the PyPI
+# Finds what deploy/install.sh installed: Debian packages by their CMake files, and the PyPI
 # wheels in a cache outside the checkout, in folders named by version.
 
 if(NOT DEFINED TANREN_CACHE)
@@ -19,6 +19,16 @@ foreach(line IN LISTS tanren_version_lines)
   set(${CMAKE_MATCH_1} "${CMAKE_MATCH_2}")
 endforeach()
 
+# What the Debian packages hold, from another machine: for one that has none of them.
+set(TANREN_PREFIX "" CACHE PATH "A folder made by tests/device/pack.sh, instead of Debian packages")
+if(TANREN_PREFIX)
+  list(PREPEND CMAKE_PREFIX_PATH ${TANREN_PREFIX}/usr)
+  set(prefix_libraries ${TANREN_PREFIX}/usr/lib/x86_64-linux-gnu)
+  # The older kind of path holds for libraries that libraries need, too.
+  add_link_options(-Wl,--disable-new-dtags -Wl,-rpath,${prefix_libraries}
+    -Wl,-rpath-link,${prefix_libraries})
+endif()
+
 find_package(Threads REQUIRED)
 find_package(absl REQUIRED)
 find_package(Protobuf REQUIRED)
@@ -27,10 +37,16 @@ find_package(spdlog REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
-pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
-pkg_check_modules(SIMDJSON REQUIRED IMPORTED_TARGET simdjson)
+# These two have no CMake files.
+function(tanren_find_library TARGET HEADER LIBRARY)
+  find_path(${TARGET}_INCLUDE ${HEADER} REQUIRED)
+  find_library(${TARGET}_LIBRARY ${LIBRARY} REQUIRED)
+  add_library(${TARGET} INTERFACE)
+  target_include_directories(${TARGET} SYSTEM INTERFACE ${${TARGET}_INCLUDE})
+  target_link_libraries(${TARGET} INTERFACE ${${TARGET}_LIBRARY})
+endfunction()
+tanren_find_library(tanren_utf8proc utf8proc.h utf8proc)
+tanren_find_library(tanren_pcre2 pcre2.h pcre2-8)
 
 # The wheel with every CUDA library, where it was installed, serves CPU runs as well.
 set(TANREN_TORCH_ROOT "" CACHE PATH "The folder that holds torch/ (empty: look in the cache)")
@@ -59,8 +75,14 @@ if(TANREN_WITH_TORCH)
   target_link_libraries(tanren_torch INTERFACE torch_cpu c10 ${torch_root}/torch/lib/libgomp.so.1)
 
   # MPI by its C interface only, as a system include folder.
-  set(MPI_CXX_SKIP_MPICXX ON)
-  find_package(MPI REQUIRED COMPONENTS C)
+  if(TANREN_PREFIX)
+    # A compiler wrapper would name folders of the machine that it was installed on.
+    set(MPI_C_INCLUDE_DIRS ${prefix_libraries}/openmpi/include)
+    set(MPI_C_LIBRARIES ${prefix_libraries}/openmpi/lib/libmpi.so)
+  else()
+    set(MPI_CXX_SKIP_MPICXX ON)
+    find_package(MPI REQUIRED COMPONENTS C)
+  endif()
   add_library(tanren_mpi INTERFACE)
   target_include_directories(tanren_mpi SYSTEM INTERFACE ${MPI_C_INCLUDE_DIRS})
   target_compile_definitions(tanren_mpi INTERFACE OMPI_SKIP_MPICXX=1)

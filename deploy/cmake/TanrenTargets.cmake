@@ -2,8 +2,11 @@
 
 add_library(tanren_options INTERFACE)
 target_include_directories(tanren_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
-target_compile_options(tanren_options INTERFACE -Wall -Wextra -Werror -Wno-unused-parameter
+target_compile_options(tanren_options INTERFACE -Wall -Wextra -Wno-unused-parameter
   -Wno-missing-field-initializers)
+if(TANREN_WARNINGS_ARE_ERRORS)
+  target_compile_options(tanren_options INTERFACE -Werror)
+endif()
 # CMake would compile programs with -fPIE and libraries with -fPIC; with one flag for both they can
 # share a precompiled header.
 target_compile_options(tanren_options INTERFACE -fPIC)

@@ -4,17 +4,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 namespace tanren::trainer {
 
 double MeasureProductRate(at::ScalarType dtype, at::Device device) {
   using Clock = std::chrono::steady_clock;
-  constexpr int64_t kSize = 1024;
+  // A GPU is through with a small one before the next can be launched.
+  const int64_t size = device.is_cpu() ? 1024 : 8192;
   const at::NoGradGuard no_grad;
   const auto options = at::TensorOptions(dtype).device(device);
-  const at::Tensor a = at::ones({kSize, kSize}, options), b = at::ones({kSize, kSize}, options);
-  at::Tensor product = at::empty({kSize, kSize}, options);
-  const double operations = 2.0 * kSize * kSize * kSize;
+  const at::Tensor a = at::ones({size, size}, options), b = at::ones({size, size}, options);
+  at::Tensor product = at::empty({size, size}, options);
+  const double operations = 2.0 * std::pow(size, 3);
   double best = 0, spent = 0;
   for (int round = 0; round < 3 || (round < 50 && spent < 0.2); ++round) {
     const auto start = Clock::now();
