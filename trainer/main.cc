@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "fmt/format.h"
+#include "runtime/base/build.h"
 #include "runtime/base/error.h"
 #include "trainer/commands/commands.h"
 #include "trainer/process_tuning.h"
@@ -28,7 +29,8 @@ int main(int argc, char** argv) {
   TuneProcessOnce(argv);
   CLI::App program("Trains language models on many ranks, and runs them.", "tanren-worker");
   program.require_subcommand(1);
-  program.set_version_flag("--version", "tanren-worker 0.1.0");
+  program.set_version_flag(
+      "--version", fmt::format("tanren-worker {} (build {})", tanren::kVersion, tanren::BuildId()));
   Action action;
   AddTrain(program, action);
   AddResume(program, action);

@@ -148,6 +148,22 @@ absl::Status CheckMemory(const Recipe& recipe, const formats::ModelConfig& confi
                   SavingsText(savings, missing)));
 }
 
+absl::Status WithMemoryAdvice(const absl::Status& failure, const Recipe& recipe,
+                              const formats::ModelConfig& config, const Model& model,
+                              at::ScalarType compute_type, const RanksToPlan& ranks,
+                              uint64_t left) {
+  std::string text =
+      fmt::format("{}; {} are left", std::string(failure.message()),
+                  Gigabytes(static_cast<int64_t>(std::min<uint64_t>(left, INT64_MAX))));
+  // It can come before the model is there.
+  if (!model.units.empty()) {
+    const auto savings = SavingsOf(recipe, config, model, compute_type, ranks);
+    // How much is missing nobody knows, so none is called enough.
+    if (!savings.empty()) text += ". What would lower it:" + SavingsText(savings, INT64_MAX);
+  }
+  return {failure.code(), text};
+}
+
 std::string RenderMemoryPlan(const MemoryPlan& plan, const Recipe& recipe, const Model& model,
                              const RanksToPlan& ranks) {
   const Cut cut = CutOf(recipe.training(), ranks.world_size);

@@ -44,6 +44,12 @@ absl::Status CheckMemory(const Recipe& recipe, const formats::ModelConfig& confi
                          const Model& model, at::ScalarType compute_type, const RanksToPlan& ranks,
                          uint64_t available);
 
+// `failure`, an allocation that failed in a training, with the `left` bytes that can still be taken
+// and the settings that lower what the ranks of a host need.
+absl::Status WithMemoryAdvice(const absl::Status& failure, const Recipe& recipe,
+                              const formats::ModelConfig& config, const Model& model,
+                              at::ScalarType compute_type, const RanksToPlan& ranks, uint64_t left);
+
 // The plan of one rank as a table for people, what all of the host's ranks need, and what the
 // recipe's checkpoints take on disk.
 std::string RenderMemoryPlan(const MemoryPlan& plan, const Recipe& recipe, const Model& model,

@@ -10,13 +10,17 @@
 #include <vector>
 
 #include "parallel/checkpoint/checkpoint_folder.h"
+#include "runtime/base/build.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
 #include "runtime/base/machine.h"
+#include "runtime/base/out_of_memory.h"
 #include "runtime/config/recipe_text.h"
 #include "runtime/telemetry/process_identity.h"
+#include "runtime/text/unicode.h"
 #include "trainer/data/training_data.h"
+#include "trainer/evaluation_questions.h"
 #include "trainer/loop/checkpointing.h"
 #include "trainer/loop/evaluation.h"
 #include "trainer/loop/machine_limit.h"
@@ -32,6 +36,7 @@
 #include "trainer/objective/next_token.h"
 #include "trainer/recipe_parts.h"
 #include "trainer/report/page.h"
+#include "trainer/started_alike.h"
 #include "trainer/threads.h"
 
 namespace tanren::trainer {
@@ -51,6 +56,9 @@ class TrainingRun {
 
   absl::StatusOr<int> ToEnd() {
     TANREN_RETURN_IF_ERROR(StartLog());
+    TANREN_RETURN_IF_ERROR(CheckStartedAlike(
+        ranks_, {fmt::format("tanren-worker {} (build {:.12})", kVersion, BuildId()),
+                 options_.resume ? "resume" : "train", recipe_}));
     TANREN_RETURN_IF_ERROR(OpenModelAndData());
     MakeEngine();
     int64_t steps_done = 0;
@@ -68,11 +76,19 @@ class TrainingRun {
     return outcome == TrainingOutcome::kFinished ? 0 : comm::kSavedExitCode;
   }
 
-  absl::Status RecordFailure(const absl::Status& failure) {
+  // What is to be told of a failure; the caller tells it, this writes it down.
+  absl::Status RecordFailure(absl::Status failure) {
+    if (IsOutOfMemory(failure)) {
+      failure = WithMemoryAdvice(failure, recipe_, model_.config, model_.model, compute_type_,
+                                 RanksOfPlan(), std::min(AvailableMemoryNow(), AddressSpaceLeft()));
+    }
+    // It may quote what a file holds, which is no UTF-8 then; an event is.
+    const std::string message = text::RepairUtf8(std::string(failure.message()));
+    WriteErrorToLogFiles(message);
     if (events_ == nullptr) return failure;
     Event event;
     event.mutable_run_ended()->set_outcome(RunEnded::FAILED);
-    event.mutable_run_ended()->set_message(std::string(failure.message()));
+    event.mutable_run_ended()->set_message(message);
     events_->Append(std::move(event)).IgnoreError();
     return failure;
   }
@@ -129,17 +145,26 @@ class TrainingRun {
     if (!recipe_.evaluation().samples().empty()) {
       TANREN_ASSIGN_OR_RETURN(asked_, SampleQuestions());
     }
-    return absl::OkStatus();
+    // For `evaluate`, when training is over.
+    TANREN_RETURN_IF_ERROR(OpenExactQuestions(recipe_, model_.text).status());
+    return OpenChoices(recipe_, model_.text, model_.config.max_position_embeddings).status();
   }
 
   // Before any rank takes much: each has asked for what is available when the first one goes on.
   absl::Status CheckMemoryOfHost() const {
     if (!world_.device().is_cpu()) return absl::OkStatus();
-    const at::Tensor least = at::full({1}, static_cast<double>(AvailableMemoryNow()), at::kDouble);
+    const RanksToPlan planned = RanksOfPlan();
+    // The limit of a process (ulimit -v) is one that each of the host's has.
+    const double available = std::min(static_cast<double>(AvailableMemoryNow()),
+                                      static_cast<double>(AddressSpaceLeft()) * planned.on_host);
+    const at::Tensor least = at::full({1}, available, at::kDouble);
     ranks_.AllReduce(least, comm::ReduceOp::kMin, "available memory")->Wait();
-    return CheckMemory(recipe_, model_.config, model_.model, compute_type_,
-                       {ranks_.size(), std::min(ranks_.size(), RanksOnThisHost())},
+    return CheckMemory(recipe_, model_.config, model_.model, compute_type_, planned,
                        static_cast<uint64_t>(least.item<double>()));
+  }
+
+  RanksToPlan RanksOfPlan() const {
+    return {ranks_.size(), std::min(ranks_.size(), RanksOnThisHost())};
   }
 
   void MakeEngine() {
@@ -166,8 +191,10 @@ class TrainingRun {
     TANREN_ASSIGN_OR_RETURN(const std::optional<fs::path> latest,
                             parallel::LatestCheckpoint(folder_.checkpoints()));
     if (!latest) {
-      return absl::NotFoundError(
-          fmt::format("{}: there is no checkpoint to resume from", folder_.checkpoints().string()));
+      return absl::NotFoundError(fmt::format(
+          "{}: there is no checkpoint to resume from; start over: tanren-worker train {} "
+          "--run {} --overwrite",
+          folder_.checkpoints().string(), folder_.recipe().string(), folder_.root().string()));
     }
     TANREN_ASSIGN_OR_RETURN(const int64_t steps_done, Restore(*latest, Parts()));
     last_step_ = steps_done;
@@ -335,28 +362,6 @@ class TrainingRun {
 };
 
 }  // namespace
-
-comm::WorldOptions WorldOptionsOf(const TrainingRunOptions& options) {
-  const ParallelRecipe& parallel = options.recipe.parallel();
-  comm::WorldOptions world;
-  switch (parallel.backend()) {
-    case ParallelRecipe::AUTO:
-      world.backend = comm::Backend::kAuto;
-      break;
-    case ParallelRecipe::MPI:
-      world.backend = comm::Backend::kMpi;
-      break;
-    case ParallelRecipe::NCCL:
-      world.backend = comm::Backend::kNccl;
-      break;
-  }
-  world.progress_thread = parallel.progress_thread();
-  world.verify = parallel.verify_calls();
-  world.run_folder = options.run;
-  world.collective_timeout =
-      std::chrono::milliseconds(static_cast<int64_t>(parallel.timeout_seconds() * 1000));
-  return world;
-}
 
 absl::StatusOr<int> TrainRecipe(const TrainingRunOptions& options, comm::World& world) {
   UseThreads(options.recipe.training().threads());

@@ -70,6 +70,23 @@ TEST_F(MemoryCheckTest, TheRefusalSaysWhatIsMissingAndWhatLowersIt) {
               AllOf(HasSubstr("the 4 ranks of this host need"), HasSubstr("2 ranks instead of 4")));
 }
 
+TEST_F(MemoryCheckTest, AFailedAllocationIsToldWithWhatIsLeftAndWhatLowersIt) {
+  const absl::Status failure =
+      absl::ResourceExhaustedError("out of memory: 9 bytes were asked for");
+  const auto message = [&](const Model& model) {
+    return std::string(
+        WithMemoryAdvice(failure, recipe_, config_, model, at::kBFloat16, {1, 1}, 30'000'000)
+            .message());
+  };
+  EXPECT_THAT(message(model_),
+              AllOf(HasSubstr("out of memory: 9 bytes were asked for; 0.03 GB are left. What would "
+                              "lower it:\n  "),
+                    HasSubstr("training.micro_batch_rows: 1 "),
+                    HasSubstr("parallel.recompute: full"), Not(HasSubstr("enough"))));
+  // Before the model is there, nothing is known of settings.
+  EXPECT_EQ(message(Model()), "out of memory: 9 bytes were asked for; 0.03 GB are left");
+}
+
 TEST_F(MemoryCheckTest, ASavingIsTheDifferenceThatItsSettingMakes) {
   const int64_t before = Total(1);
   for (const MemorySaving& saving : SavingsOf(recipe_, config_, model_, at::kBFloat16, {1, 1})) {

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <span>
@@ -17,11 +16,9 @@
 #include "trainer/commands/commands.h"
 #include "trainer/commands/model_arguments.h"
 #include "trainer/data/training_data.h"
+#include "trainer/evaluation_questions.h"
 #include "trainer/loop/confidence.h"
 #include "trainer/loop/progress.h"
-#include "trainer/recipe_parts.h"
-#include "trainer/rollout/multiple_choice.h"
-#include "trainer/rollout/questions.h"
 #include "trainer/rollout/scoring.h"
 
 namespace tanren::trainer {
@@ -93,27 +90,17 @@ std::vector<Generation> GenerateWithProgress(const Generator& generator,
   return generator.Generate(requests, listener);
 }
 
-// Exact match on the recipe's questions; null where it names none.
-absl::StatusOr<Json> ExactMatch(const Recipe& recipe, const LoadedModel& model) {
-  const EvaluationRecipe& evaluation = recipe.evaluation();
-  if (evaluation.questions().empty()) return Json(nullptr);
-  TANREN_ASSIGN_OR_RETURN(
-      const std::vector<Question> questions,
-      ReadQuestions(evaluation.questions(), evaluation.max_questions(), /*needs_answer=*/true));
-  if (questions.empty()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: there are no questions", evaluation.questions()));
-  }
-  TANREN_ASSIGN_OR_RETURN(
-      const std::vector<GenerationRequest> requests,
-      RequestsFor(questions, RequestOf(recipe.generation()), model.source.text.chat_template.get(),
-                  *model.source.text.tokenizer));
+// Exact match; null where there are no questions.
+absl::StatusOr<Json> ExactMatch(const Recipe& recipe, const ExactQuestions& exact,
+                                const LoadedModel& model) {
+  const std::vector<Question>& questions = exact.questions;
+  if (questions.empty()) return Json(nullptr);
   const std::vector<Generation> generations =
-      GenerateWithProgress(model.MakeGenerator(recipe.generation().batch_size()), requests);
+      GenerateWithProgress(model.MakeGenerator(recipe.generation().batch_size()), exact.requests);
   int64_t right = 0;
   Json answers = Json::array();
   for (size_t i = 0; i < questions.size(); ++i) {
-    const std::string found = AnswerIn(generations[i].text, evaluation.answer_after());
+    const std::string found = AnswerIn(generations[i].text, recipe.evaluation().answer_after());
     const bool matches = found == AnswerIn(questions[i].answer, "");
     right += matches ? 1 : 0;
     answers.push_back({{"question", QuestionText(questions[i].request)},
@@ -158,25 +145,11 @@ void AddShare(const std::string& name, int64_t right, int64_t count, const char*
   result[name + "_interval"] = AsJson(interval);
 }
 
-// The recipe's multiple-choice questions; null where it names none.
-absl::StatusOr<Json> MultipleChoice(const Recipe& recipe, const LoadedModel& model) {
-  const EvaluationRecipe& evaluation = recipe.evaluation();
-  if (evaluation.choices().empty()) return Json(nullptr);
-  TANREN_ASSIGN_OR_RETURN(const std::vector<ChoiceQuestion> questions,
-                          ReadChoiceQuestions(evaluation.choices(), evaluation.max_choices()));
-  if (questions.empty()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{}: there are no questions", evaluation.choices()));
-  }
-  std::vector<Document> documents;
-  for (const ChoiceQuestion& question : questions) {
-    TANREN_ASSIGN_OR_RETURN(
-        std::vector<Document> of_question,
-        ChoiceDocuments(question, model.source.text.chat_template.get(),
-                        *model.source.text.tokenizer, model.source.config.max_position_embeddings));
-    std::move(of_question.begin(), of_question.end(), std::back_inserter(documents));
-  }
-  const std::vector<double> scores = ScoreWithProgress(*model.resident, documents);
+// Multiple choice; null where there are no questions.
+absl::StatusOr<Json> MultipleChoice(const ChoiceSet& set, const LoadedModel& model) {
+  const std::vector<ChoiceQuestion>& questions = set.questions;
+  if (questions.empty()) return Json(nullptr);
+  const std::vector<double> scores = ScoreWithProgress(*model.resident, set.documents);
   int64_t right_by_sum = 0, right_by_mean = 0;
   Json answers = Json::array();
   std::span<const double> left = scores;
@@ -204,10 +177,16 @@ absl::StatusOr<Json> MultipleChoice(const Recipe& recipe, const LoadedModel& mod
 absl::StatusOr<int> Evaluate(const Arguments& arguments) {
   TANREN_ASSIGN_OR_RETURN(const Recipe recipe, LoadRecipe(arguments.recipe, arguments.overrides));
   TANREN_ASSIGN_OR_RETURN(const LoadedModel model, LoadModel(arguments.model));
+  // What is wrong with a file of questions is said before hours of work, not behind them.
+  TANREN_ASSIGN_OR_RETURN(const ExactQuestions exact,
+                          OpenExactQuestions(recipe, model.source.text));
+  TANREN_ASSIGN_OR_RETURN(
+      const ChoiceSet choices,
+      OpenChoices(recipe, model.source.text, model.source.config.max_position_embeddings));
   Json result = {{"model", arguments.model.model}};
   TANREN_ASSIGN_OR_RETURN(result["held_out"], HeldOut(recipe, model));
-  TANREN_ASSIGN_OR_RETURN(result["exact_match"], ExactMatch(recipe, model));
-  TANREN_ASSIGN_OR_RETURN(result["multiple_choice"], MultipleChoice(recipe, model));
+  TANREN_ASSIGN_OR_RETURN(result["exact_match"], ExactMatch(recipe, exact, model));
+  TANREN_ASSIGN_OR_RETURN(result["multiple_choice"], MultipleChoice(choices, model));
   if (result["held_out"].is_null() && result["exact_match"].is_null() &&
       result["multiple_choice"].is_null()) {
     return absl::InvalidArgumentError(

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fmt/format.h"
+#include "parallel/checkpoint/checkpoint_folder.h"
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
 #include "runtime/comm/launched_rank.h"
@@ -55,10 +56,11 @@ absl::Status CheckFolder(const TrainingRunOptions& options) {
         fmt::format("{}: the run is still going; another process writes its events.pb", run));
   }
   if (!options.resume && !options.overwrite && fs::exists(RunFolder(options.run).recipe())) {
+    const auto saved = parallel::LatestCheckpoint(RunFolder(options.run).checkpoints());
     return absl::AlreadyExistsError(fmt::format(
-        "{0} holds a run already. Go on with it: tanren-worker resume {0}; or start over: "
-        "--overwrite; or choose another folder: --run",
-        run));
+        "{} holds a run already{} start over: --overwrite; or choose another folder: --run", run,
+        saved.ok() && *saved ? fmt::format(". Go on with it: tanren-worker resume {}; or", run)
+                             : std::string(", which saved no checkpoint to go on from:")));
   }
   return absl::OkStatus();
 }
@@ -73,10 +75,21 @@ absl::StatusOr<int> FirstRankSpeaks(absl::StatusOr<int> outcome) {
   return outcome;
 }
 
-absl::StatusOr<int> RunOnRanks(const TrainingRunOptions& options) {
+// --ranks starts ranks where nothing else did; else it can only be right or wrong.
+absl::Status CheckRanks(int asked, int started) {
+  if (asked == 0 || asked == started) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      fmt::format("--ranks is {}, but the launcher started {}; start as many (mpirun -n {}), or "
+                  "leave --ranks out",
+                  asked, started, asked));
+}
+
+absl::StatusOr<int> RunOnRanks(const TrainingRunOptions& options, int ranks) {
   TANREN_RETURN_IF_ERROR(CheckFolder(options));
-  return comm::RunRank(WorldOptionsOf(options),
-                       [&](comm::World& world) { return TrainRecipe(options, world); });
+  return comm::RunRank(WorldOptionsOf(options), [&](comm::World& world) -> absl::StatusOr<int> {
+    TANREN_RETURN_IF_ERROR(CheckRanks(ranks, world.communicator().size()));
+    return TrainRecipe(options, world);
+  });
 }
 
 absl::StatusOr<int> Train(const Arguments& arguments) {
@@ -87,7 +100,7 @@ absl::StatusOr<int> Train(const Arguments& arguments) {
                                                    : fs::path(arguments.run));
   options.overwrite = arguments.overwrite;
   options.check_memory = !arguments.no_memory_check;
-  return RunOnRanks(options);
+  return RunOnRanks(options, arguments.ranks);
 }
 
 absl::StatusOr<int> Resume(const Arguments& arguments) {
@@ -102,7 +115,7 @@ absl::StatusOr<int> Resume(const Arguments& arguments) {
   for (const RecipeDifference& changed : Differences(before, options.recipe)) {
     if (IsFirstRank()) LogInfo("{}: {} instead of {}", changed.key, changed.after, changed.before);
   }
-  return RunOnRanks(options);
+  return RunOnRanks(options, arguments.ranks);
 }
 
 }  // namespace

@@ -78,9 +78,27 @@ absl::StatusOr<Document> DocumentRenderer::Render(const Example& example) const 
   if (options_.loss_on == DataRecipe::ALL) {
     std::fill(document.weights.begin(), document.weights.end(), 1.0f);
   }
-  if (TargetWeight(document) > 0) return document;
-  return absl::InvalidArgumentError(fmt::format(
-      "nothing to train on: none of its {} tokens is a target", document.tokens.size()));
+  TANREN_RETURN_IF_ERROR(CheckMask(document, std::holds_alternative<Conversation>(example)));
+  return document;
+}
+
+absl::Status DocumentRenderer::CheckMask(const Document& document, bool is_conversation) const {
+  const bool trains_on_all = options_.loss_on == DataRecipe::ALL;
+  if (TargetWeight(document) <= 0) {
+    return absl::InvalidArgumentError(fmt::format(
+        "nothing to train on: none of its {} tokens is a target{}", document.tokens.size(),
+        is_conversation && !trains_on_all
+            ? "; it has no message of the assistant, or the template writes none"
+            : ""));
+  }
+  const bool all = std::all_of(document.weights.begin(), document.weights.end(),
+                               [](float weight) { return weight > 0; });
+  if (!is_conversation || trains_on_all || !all) return absl::OkStatus();
+  // Nobody asked anything: a template without roles, most likely, or text in the wrong format.
+  return absl::InvalidArgumentError(
+      fmt::format("each of its {} tokens is a target, and none tells what is answered; where that "
+                  "is meant, set data.loss_on: all",
+                  document.tokens.size()));
 }
 
 absl::StatusOr<Document> DocumentRenderer::RenderConversation(
@@ -101,7 +119,7 @@ absl::StatusOr<Document> DocumentRenderer::RenderConversation(
                         .now = kDay};
   if (auto pad = TextOf(tokenizer_, tokenizer_.pad_id())) input.special_tokens["pad_token"] = *pad;
   const absl::StatusOr<text::RenderedChat> chat = chat_template_->Render(input);
-  if (!chat.ok()) return Annotate(AsRowsFault(chat.status()), "chat template");
+  if (!chat.ok()) return AsRowsFault(chat.status());
   TANREN_ASSIGN_OR_RETURN(std::vector<text::TargetRange> targets, Targets(*chat));
   const auto prompt_messages = static_cast<int>(conversation.prompt_messages);
   std::erase_if(targets, [prompt_messages](const text::TargetRange& target) {

@@ -57,6 +57,8 @@ class DocumentRenderer {
   absl::StatusOr<Document> RenderText(const PlainText& example) const;
   absl::StatusOr<std::vector<text::TargetRange>> Targets(const text::RenderedChat& chat) const;
   absl::Status AppendEnd(Document* document) const;
+  // A target must be there, and in a conversation something besides, or data.loss_on says "all".
+  absl::Status CheckMask(const Document& document, bool is_conversation) const;
 
   const text::Tokenizer& tokenizer_;
   const text::ChatTemplate* chat_template_;

@@ -36,7 +36,7 @@ absl::StatusOr<std::unique_ptr<text::Tokenizer>> FromGguf(const formats::GgufTok
 absl::Status SetTemplate(std::string source, const fs::path& where, ModelText& into) {
   absl::StatusOr<text::ChatTemplate> parsed = text::ChatTemplate::Parse(source);
   if (!parsed.ok()) {
-    return Annotate(parsed.status(), fmt::format("{}: chat template", where.string()));
+    return Annotate(parsed.status(), where.string());
   }
   into.chat_template = std::make_shared<const text::ChatTemplate>(*std::move(parsed));
   into.chat_template_source = std::move(source);

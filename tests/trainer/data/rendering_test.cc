@@ -55,6 +55,23 @@ TEST(Rendering, TrainsOnTheLastAnswerOrOnAllWhereTheRecipeSaysSo) {
   EXPECT_EQ(TargetWeight(*all), static_cast<double>(all->tokens.size() - 1));
 }
 
+TEST(Rendering, AConversationOfTargetsAloneIsAnErrorUnlessAllIsToBeTrainedOn) {
+  const auto tokenizer = MakeTokenizer();
+  const auto bare = ValueOrThrow(
+      text::ChatTemplate::Parse("{% for message in messages %}{{ message.content }}{% endfor %}"));
+  const Example answer = Row(R"({"messages":[{"role":"assistant","content":"hello"}]})");
+  EXPECT_THAT(MessageOf(DocumentRenderer(*tokenizer, &bare, {}).Render(answer)),
+              testing::AllOf(HasSubstr("tokens is a target, and none tells what is answered"),
+                             HasSubstr("data.loss_on: all")));
+  EXPECT_TRUE(
+      DocumentRenderer(*tokenizer, &bare, {.loss_on = DataRecipe::ALL}).Render(answer).ok());
+  // With a question before it, or a role, there is something besides; a text needs nothing.
+  EXPECT_TRUE(DocumentRenderer(*tokenizer, &bare, {}).Render(Row(kTwoTurns)).ok());
+  const auto chat_template = MakeTemplate();
+  EXPECT_TRUE(DocumentRenderer(*tokenizer, &chat_template, {}).Render(answer).ok());
+  EXPECT_TRUE(DocumentRenderer(*tokenizer, &bare, {}).Render(Row(R"({"text":"hello"})")).ok());
+}
+
 TEST(Rendering, AnAnswerInsideAPromptIsNotTrainedOn) {
   const auto tokenizer = MakeTokenizer();
   const auto chat_template = MakeTemplate();
