@@ -7,7 +7,9 @@
 
 #include "parallel/optimizer/adamw.h"
 #include "parallel/optimizer/sgd.h"
+#include "runtime/base/error.h"
 #include "runtime/kernels/cpu_features.h"
+#include "runtime/kernels/device_features.h"
 
 namespace tanren::trainer {
 
@@ -20,7 +22,21 @@ ModelPaths ModelPathsOf(const ModelRecipe& recipe) {
   return paths;
 }
 
+at::ScalarType ComputeTypeOnGpu(TrainingRecipe::Precision precision, int capability) {
+  const bool has_bf16 = capability == 0 || capability >= kernels::kFirstWithBf16;
+  if (precision == TrainingRecipe::BF16 && !has_bf16) {
+    throw Error(absl::InvalidArgumentError(fmt::format(
+        "training.precision is bf16, and this GPU (compute capability {}.{}) multiplies none: take "
+        "fp16, fp32 or auto",
+        capability / 10, capability % 10)));
+  }
+  if (precision == TrainingRecipe::FP32) return at::kFloat;
+  if (precision == TrainingRecipe::FP16) return at::kHalf;
+  return has_bf16 ? at::kBFloat16 : at::kHalf;
+}
+
 at::ScalarType ComputeTypeOf(TrainingRecipe::Precision precision, at::Device device) {
+  if (!device.is_cpu()) return ComputeTypeOnGpu(precision, kernels::ComputeCapability(device));
   switch (precision) {
     case TrainingRecipe::FP32:
       return at::kFloat;
@@ -31,7 +47,6 @@ at::ScalarType ComputeTypeOf(TrainingRecipe::Precision precision, at::Device dev
     case TrainingRecipe::AUTO:
       break;
   }
-  if (!device.is_cpu()) return at::kBFloat16;
   return kernels::HasFastBf16Products() ? at::kBFloat16 : at::kFloat;
 }
 

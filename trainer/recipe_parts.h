@@ -19,8 +19,12 @@ namespace tanren::trainer {
 
 ModelPaths ModelPathsOf(const ModelRecipe& recipe);
 
-// AUTO is bf16 where `device` multiplies it fast (GPUs, CPUs with AVX512_BF16 or AMX), else fp32.
+// AUTO is bf16 where `device` multiplies it fast (CPUs with AVX512_BF16 or AMX, GPUs since compute
+// capability 8.0), else fp32 on a CPU and fp16 on a GPU. Throws Error(kInvalidArgument) for BF16 on
+// a GPU that has no products in it.
 at::ScalarType ComputeTypeOf(TrainingRecipe::Precision precision, at::Device device);
+// For a GPU of this kernels::ComputeCapability; 0: not known.
+at::ScalarType ComputeTypeOnGpu(TrainingRecipe::Precision precision, int capability);
 
 parallel::EngineOptions EngineOptionsOf(const Recipe& recipe, at::ScalarType compute_dtype);
 
