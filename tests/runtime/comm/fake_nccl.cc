@@ -2,7 +2,6 @@
 
 #include <ATen/ops/from_blob.h>
 
-#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -13,6 +12,7 @@
 #include "runtime/comm/local.h"
 #include "runtime/comm/reduction.h"
 #include "tests/runtime/comm/fake_device.h"
+#include "tests/runtime/comm/fake_stream.h"
 
 namespace tanren::comm {
 namespace {
@@ -45,50 +45,6 @@ at::Tensor View(const void* data, int64_t count, at::ScalarType dtype) {
 
 struct NcclApi::Group {
   std::shared_ptr<Seat> seat;
-};
-
-struct NcclApi::Event {
-  // Shared with the jobs that will set it, which may come after its end.
-  std::shared_ptr<std::atomic<bool>> done = std::make_shared<std::atomic<bool>>(false);
-};
-
-struct NcclApi::Stream {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::deque<std::function<void()>> jobs;
-  bool stop = false;
-  std::thread thread;
-  int number = 0;  // to the race detector
-
-  Stream() {
-    thread = std::thread([this] {
-      std::unique_lock lock(mutex);
-      while (true) {
-        changed.wait(lock, [this] { return stop || !jobs.empty(); });
-        if (jobs.empty()) return;
-        const std::function<void()> job = std::move(jobs.front());
-        jobs.pop_front();
-        lock.unlock();
-        job();
-        lock.lock();
-      }
-    });
-  }
-  ~Stream() {
-    {
-      std::lock_guard lock(mutex);
-      stop = true;
-    }
-    changed.notify_one();
-    thread.join();
-  }
-  void Give(std::function<void()> job) {
-    {
-      std::lock_guard lock(mutex);
-      jobs.push_back(std::move(job));
-    }
-    changed.notify_one();
-  }
 };
 
 std::vector<std::string> FakeNccl::Calls() const {
