@@ -166,9 +166,10 @@ struct BackgroundSave::Parts {
     TANREN_ASSIGN_OR_RETURN(PieceFileWriter writer,
                             PieceFileWriter::Create(path, options.before_disk_operation));
     WrittenFile result;
-    for (const StatePiece& one : pieces) {
+    for (StatePiece& one : pieces) {
       IndexedPiece piece{one.piece, one.values.scalar_type(), part.shard, 0, {}};
       TANREN_RETURN_IF_ERROR(writer.Append(one.values, piece));
+      one.values.reset();  // where it is a copy of a GPU's, this frees it
       result.pieces.push_back(std::move(piece));
     }
     Mark(read);  // it is all in the system's memory, and has to reach the disk
