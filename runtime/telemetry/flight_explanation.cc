@@ -85,8 +85,14 @@ std::string Others(std::span<const FlightRecord> ranks, const std::set<int>& cul
 
 std::string Failure(std::span<const FlightRecord> ranks, const FlightRecord& first) {
   const std::string message = first.failure.empty() ? "no reason was given" : first.failure;
-  // Nobody else is there to be told apart from, and what was done before the first step is plain.
-  if (first.world_size == 1 && (first.calls.empty() || LastCall(first)->step < 0)) return message;
+  // What is done before the first step is plain: what was wrong with it is all that counts.
+  const RecordedCall* last = LastCall(first);
+  const bool alone = first.world_size == 1;
+  if (alone && (last == nullptr || last->step < 0)) return message;
+  if (last != nullptr && last->step < 0 && last->state == CallState::kDone) {
+    // Ranks that have agreed on it name the one that it is of.
+    return message.starts_with("rank ") ? message : fmt::format("rank {}: {}", first.rank, message);
+  }
   return fmt::format("rank {} failed {}: {}{}", first.rank, Where(first), message,
                      Others(ranks, {first.rank}, LastCall(first)));
 }

@@ -179,6 +179,20 @@ TEST(Explain, ALoneRankThatFailsBeforeItsFirstStepSaysWhyAndNoMore) {
             "such key");
 }
 
+TEST(Explain, OneOfSeveralThatFailsBeforeTheFirstStepIsNamedWithItsReason) {
+  std::vector<FlightRecord> ranks = {
+      Rank(0, {Call(4)}),
+      With(Rank(1, {Call(4, CallState::kDone)}), RankStatus::kFailed, "a.jsonl:3: no text"),
+      Rank(2, {Call(4, CallState::kDone)})};
+  for (FlightRecord& rank : ranks) rank.calls[0].step = -1;
+  EXPECT_EQ(Explain(ranks), "rank 1: a.jsonl:3: no text");
+  ranks[1].failure = "rank 0: step-3: no such tensor";
+  EXPECT_EQ(Explain(ranks), "rank 0: step-3: no such tensor");
+  // A call that fails is a matter of all its ranks.
+  ranks[1].calls[0].state = CallState::kEntered;
+  EXPECT_TRUE(Explain(ranks).starts_with("rank 1 failed in all-gather #4")) << Explain(ranks);
+}
+
 class ExplainOnceTest : public ::testing::Test {
  protected:
   ExplainOnceTest() { fs::remove_all(folder_); }
