@@ -33,7 +33,7 @@ struct SliceRange {
 int64_t SliceBound(const Value& bound, int64_t fallback, int64_t length, int64_t low,
                    int64_t high) {
   if (bound.IsNone()) return fallback;
-  if (!bound.AsInteger()) Fail("slice bounds are integers, found '{}'", TypeName(bound));
+  if (!bound.AsInteger()) Unsupported("slice bounds of type '{}'", TypeName(bound));
   int64_t index = *bound.AsInteger();
   if (index < 0) index = index < -length ? low : index + length;
   return std::clamp(index, low, high);
@@ -42,7 +42,7 @@ int64_t SliceBound(const Value& bound, int64_t fallback, int64_t length, int64_t
 SliceRange ResolveSlice(const Value& begin, const Value& end, const Value& step, int64_t length) {
   SliceRange range{0, length, 1};
   if (!step.IsNone()) {
-    if (!step.AsInteger()) Fail("slice bounds are integers, found '{}'", TypeName(step));
+    if (!step.AsInteger()) Unsupported("slice bounds of type '{}'", TypeName(step));
     range.step = *step.AsInteger();
     if (range.step == 0) Fail("a slice's step can't be zero");
     // Steps beyond the length are all alike; this keeps the walk from overflowing.
@@ -129,7 +129,8 @@ Value GetSlice(const Value& object, const Value& begin, const Value& end, const 
   const Sequence* sequence = object.sequence();
   if (sequence == nullptr || sequence->form == Sequence::Form::kGenerator ||
       sequence->form == Sequence::Form::kView) {
-    return Value::MakeUndefined(fmt::format("{} can't be sliced", ObjectName(object)));
+    // Jinja fails, but where all of it is constant, which gives undefined.
+    Unsupported("a slice of a '{}'", TypeName(object));
   }
   const auto length = static_cast<int64_t>(sequence->items.size());
   const SliceRange range = ResolveSlice(begin, end, step, length);

@@ -341,9 +341,16 @@ ExpressionPtr ExpressionParser::ParseFilters(ExpressionPtr subject) {
   }
 }
 
+// Names of filters and tests may have dots, so that `x|first.y` is no attribute of what x|first is.
+std::string ExpressionParser::ExpectDottedName(std::string_view what) {
+  std::string name = ExpectName(what);
+  while (TakeOperator(".")) name += "." + ExpectName(what);
+  return name;
+}
+
 ExpressionPtr ExpressionParser::ParseFilter(ExpressionPtr subject) {
   const int line = Peek().line;
-  auto filter = Make(ExpressionKind::kFilter, line, ExpectName("a filter's name"));
+  auto filter = Make(ExpressionKind::kFilter, line, ExpectDottedName("a filter's name"));
   if (FindFilter(filter->name) == nullptr) UnsupportedAt(line, "filter '" + filter->name + "'");
   Adopt(filter.get(), std::move(subject));
   if (SeesOperator("(")) ParseArguments(filter.get());
@@ -359,7 +366,7 @@ ExpressionPtr ExpressionParser::ParseBlockFilters() {
 ExpressionPtr ExpressionParser::ParseTest(ExpressionPtr subject) {
   const int line = Next().line;
   const bool negated = TakeName("not");
-  auto test = Make(ExpressionKind::kTest, line, ExpectName("a test's name"));
+  auto test = Make(ExpressionKind::kTest, line, ExpectDottedName("a test's name"));
   if (FindTest(test->name) == nullptr) UnsupportedAt(line, "test '" + test->name + "'");
   Adopt(test.get(), std::move(subject));
   const TokenKind kind = Peek().kind;

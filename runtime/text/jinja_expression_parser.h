@@ -36,6 +36,7 @@ class ExpressionParser {
   bool TakeName(std::string_view value);
   void ExpectOperator(std::string_view value);
   std::string ExpectName(std::string_view what);
+  std::string ExpectDottedName(std::string_view what);
   void ExpectKind(TokenKind kind);
 
   template <typename... Args>

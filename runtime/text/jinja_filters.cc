@@ -76,6 +76,7 @@ Value IndentFilter(Interpreter& interpreter, const Value& subject, ArgumentReade
   } else if (width != nullptr) {
     Fail("indent: 'width' is an integer or a string, found '{}'", TypeName(*width));
   }
+  if (subject.text() == nullptr) Fail("indent takes a string, found '{}'", TypeName(subject));
   TrackedText text = ToText(subject);
   text.Append("\n");  // so that a last empty line counts, as in Jinja
   const std::vector<TrackedText> lines = SplitLines(text, false);

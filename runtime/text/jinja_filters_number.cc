@@ -134,7 +134,9 @@ Value RoundFilter(Interpreter&, const Value& subject, ArgumentReader& arguments)
   // Python's 10**precision is an integer for precision >= 0.
   const double unit = std::pow(10.0, static_cast<double>(precision));
   const double scaled = subject.AsDouble() * unit;
-  return Value::MakeFloat((name == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / unit);
+  // There an integer is divided, which has no negative zero.
+  const double whole = (name == "ceil" ? std::ceil(scaled) : std::floor(scaled)) + 0.0;
+  return Value::MakeFloat(whole / unit);
 }
 
 Value LengthFilter(Interpreter&, const Value& subject, ArgumentReader& arguments) {

@@ -135,8 +135,12 @@ Interpreter::Flow Interpreter::ExecuteOne(const Statement& statement) {
       ExecuteCallBlock(statement);
       break;
     case StatementKind::kFilterBlock: {
-      const Value value = MakeText(Capture(statement.body));
-      Emit(ToText(EvaluateFilter(*statement.expression, &value)));
+      const Value body = MakeText(Capture(statement.body));
+      const Value value = EvaluateFilter(*statement.expression, &body);
+      if (value.text() == nullptr) {
+        Fail("a filter block's filters give a '{}', expected a string", TypeName(value));
+      }
+      Emit(ToText(value));
       break;
     }
     case StatementKind::kGeneration:
@@ -185,10 +189,7 @@ std::vector<Value> Interpreter::LoopItems(const Statement& statement) {
 Interpreter::Flow Interpreter::ExecuteFor(const Statement& statement) {
   auto loop = std::make_shared<LoopState>();
   loop->items = LoopItems(statement);
-  if (loop->items.empty()) {
-    const ScopeGuard scope(this);
-    return Execute(statement.otherwise);
-  }
+  bool completed = false;  // an iteration; as in Jinja, one that a break or continue ends is none
   const int outer_message = message_;
   const bool outer_in_loop = std::exchange(in_loop_, true);
   for (; loop->index < loop->items.size(); ++loop->index) {
@@ -200,11 +201,15 @@ Interpreter::Flow Interpreter::ExecuteFor(const Statement& statement) {
     Assign(statement.target, item);
     const int message = MessageOf(item);
     message_ = message >= 0 ? message : outer_message;
-    if (Execute(statement.body) == Flow::kBreak) break;
+    const Flow flow = Execute(statement.body);
+    completed = completed || flow == Flow::kNormal;
+    if (flow == Flow::kBreak) break;
   }
   message_ = outer_message;
   in_loop_ = outer_in_loop;
-  return Flow::kNormal;
+  if (completed) return Flow::kNormal;
+  const ScopeGuard scope(this);
+  return Execute(statement.otherwise);
 }
 
 void Interpreter::Assign(const Target& target, const Value& value) {

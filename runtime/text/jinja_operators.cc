@@ -58,10 +58,19 @@ Value BinaryOnFloats(std::string_view operation, double a, double b) {
   if (operation == "**") return Value::MakeFloat(std::pow(a, b));
   if (b == 0) Fail("division by zero");
   if (operation == "/") return Value::MakeFloat(a / b);
+  // Python's divmod of floats, with its signs of zero.
   double remainder = std::fmod(a, b);
-  if (remainder != 0 && (remainder < 0) != (b < 0)) remainder += b;
+  double quotient = (a - remainder) / b;
+  if (remainder == 0) {
+    remainder = std::copysign(0.0, b);
+  } else if ((remainder < 0) != (b < 0)) {
+    remainder += b;
+    quotient -= 1;
+  }
   if (operation == "%") return Value::MakeFloat(remainder);
-  return Value::MakeFloat(std::floor((a - remainder) / b + 0.5));
+  if (quotient == 0) return Value::MakeFloat(std::copysign(0.0, a / b));
+  const double floor = std::floor(quotient);
+  return Value::MakeFloat(quotient - floor > 0.5 ? floor + 1 : floor);
 }
 
 Value AddTexts(const Text& left, const Text& right, Budget* budget) {

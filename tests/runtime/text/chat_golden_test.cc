@@ -1,6 +1,7 @@
 // Against transformers' apply_chat_template: tests/golden/chat_template.py. Texts must be equal to
 // the byte, and the targets must be what {% generation %} marks, also where a template has no such
 // marks.
+#include <cstdlib>
 #include <fstream>
 #include <regex>
 #include <set>
@@ -16,20 +17,26 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string ReadGolden(const std::string& name) {
-  std::ifstream file("tests/golden/chat_template/" + name, std::ios::binary);
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
   text << file.rdbuf();
-  EXPECT_FALSE(text.str().empty()) << name;
+  EXPECT_FALSE(text.str().empty()) << path;
   return text.str();
 }
 
-std::vector<Json> ReadRows(const std::string& name) {
-  std::istringstream text(ReadGolden(name));
+std::string ReadGolden(const std::string& name) {
+  return ReadFile("tests/golden/chat_template/" + name);
+}
+
+std::vector<Json> RowsOf(const std::string& lines) {
+  std::istringstream text(lines);
   std::vector<Json> rows;
   for (std::string line; std::getline(text, line);) rows.push_back(Json::parse(line));
   return rows;
 }
+
+std::vector<Json> ReadRows(const std::string& name) { return RowsOf(ReadGolden(name)); }
 
 // What FixedNow in the script says.
 std::chrono::local_seconds Now() {
@@ -183,6 +190,34 @@ TEST(JinjaGolden, SnippetsRenderAsInJinja) {
       ADD_FAILURE() << source << "\n" << chat.status().message();
     }
   }
+}
+
+// Made by tests/golden/chat_template_random.py. What isn't supported may be said so.
+TEST(JinjaGolden, RandomTemplatesRenderAsInJinjaOrAreRefused) {
+  const char* corpus = std::getenv("TANREN_TEMPLATE_CORPUS");
+  const std::string folder = corpus != nullptr ? corpus : "tests/golden/chat_template";
+  ChatInput input;
+  input.variables = Json::parse(ReadGolden("conversations.json")).at("variables");
+  input.now = Now();
+  size_t rendered = 0, refused = 0, failed = 0;
+  for (const Json& row : RowsOf(ReadFile(folder + "/random_snippets.jsonl"))) {
+    const std::string source = row.at("template");
+    const auto chat = Render(source, input);
+    if (absl::IsUnimplemented(chat.status())) {
+      ++refused;
+    } else if (row.contains("error") == chat.ok()) {
+      ++failed;
+      ADD_FAILURE() << source << "\nhere: " << (chat.ok() ? chat->text : chat.status().ToString())
+                    << "\nthere: " << row.value("error", row.value("text", ""));
+    } else if (chat.ok()) {
+      ++rendered;
+      const bool equal = chat->text == row.at("text").get<std::string>();
+      failed += !equal;
+      EXPECT_EQ(chat->text, row.at("text").get<std::string>()) << source;
+    }
+    ASSERT_LT(failed, 20u) << "and no more are shown";
+  }
+  EXPECT_GT(rendered, 10 * refused);
 }
 
 }  // namespace
