@@ -70,6 +70,18 @@ TEST(Safetensors, ChangedBytesNeverReadBeyondTheFile) {
   EXPECT_GT(opened, 50);
 }
 
+// The file has as many bytes, though not on the disk.
+TEST(Safetensors, AHeaderOfMoreThan100MbIsRefusedBeforeItIsRead) {
+  const uint64_t size = 100'000'001;
+  std::string begin(9, '{');
+  std::memcpy(begin.data(), &size, 8);
+  const fs::path file = WriteFile(EmptyFolder("huge") / "file.safetensors", begin);
+  fs::resize_file(file, size + 8);
+  EXPECT_THAT(OpenSafetensors(file).status().ToString(),
+              AllOf(HasSubstr("100000001 bytes"), HasSubstr("100000000 are allowed")));
+  fs::remove(file);
+}
+
 TEST(Safetensors, BadHeadersAreNamed) {
   std::string huge = File("{}", 0);
   std::memset(huge.data(), 0xff, 8);
