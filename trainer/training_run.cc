@@ -365,6 +365,9 @@ class TrainingRun {
 
 absl::StatusOr<int> TrainRecipe(const TrainingRunOptions& options, comm::World& world) {
   UseThreads(options.recipe.training().threads());
+  // A GPU's sums of halves stay in fp32 to the end: see runtime/kernels/products.h.
+  at::globalContext().setAllowFP16ReductionCuBLAS(false);
+  at::globalContext().setAllowBF16ReductionCuBLAS(false);
   if (options.recipe.training().deterministic()) {
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
   }

@@ -179,11 +179,9 @@ say "device: measured at $(duration "$SECONDS")"
 # ---- a training of the real model, and the same on the CPU
 # train NAME DEVICES STEPS: DEVICES as CUDA_VISIBLE_DEVICES takes them.
 train() {
-  run "${module[@]}" CUDA_VISIBLE_DEVICES="$2" "$build/trainer/tanren-worker" train \
-    "$root/deploy/recipes/quickstart_direct.yaml" --run "$build/runs/$1" --overwrite \
-    --set "model.path=$file" "data.folder=$build/data" "training.steps=$3" training.batch_rows=4 \
-    training.micro_batch_rows=2 training.precision=fp32 training.log_every=1 checkpoint.every_steps=1000 \
-    checkpoint.export_model=false evaluation.samples= evaluation.questions=
+  run "${module[@]}" CUDA_VISIBLE_DEVICES="$2" TANREN_MODEL="$file" TANREN_DATA="$build/data" \
+    "$build/trainer/tanren-worker" train "$root/tests/device/training.yaml" --run "$build/runs/$1" --overwrite \
+    --set "training.steps=$3"
 }
 file=""
 if ! $plan; then file=$(find_model); fi

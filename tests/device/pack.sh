@@ -60,8 +60,8 @@ folder=${folder:-$root/build/device-prefix}
 libraries=/usr/lib/x86_64-linux-gnu
 
 # Headers, CMake files and the few static libraries and programs that a build reads.
-packages=(libabsl-dev libprotobuf-dev protobuf-compiler libyaml-cpp-dev nlohmann-json3-dev libutf8proc-dev
-  libpcre2-dev libspdlog-dev libfmt-dev libcli11-dev libgtest-dev libgmock-dev libopenmpi-dev)
+packages=(libabsl-dev libprotobuf-dev libprotoc-dev protobuf-compiler libyaml-cpp-dev nlohmann-json3-dev
+  libutf8proc-dev libpcre2-dev libspdlog-dev libfmt-dev libcli11-dev libgtest-dev libgmock-dev libopenmpi-dev)
 wanted="^(/usr/include/.*|$libraries/cmake/.*|/usr/share/cmake/.*|/usr/share/[^/]*/cmake/.*"
 wanted+="|$libraries/openmpi/include/.*|$libraries/openmpi/lib/libmpi.so"
 wanted+="|$libraries/lib(gtest|gtest_main|gmock|gmock_main)\.a"
@@ -101,7 +101,12 @@ mapfile -t files < <(dpkg-query -L "${packages[@]}" | grep -E "$wanted" | grep -
 for file in "${files[@]}"; do
   if [[ ! -d $file ]]; then copy "$file"; fi
 done
-mapfile -t needed < <(libraries_of "$folder/usr/bin/protoc" "$folder$libraries"/*.so "$libraries/libmpi.so.40")
+# What a program is linked to by is a library's own name for itself, a third name beside these two.
+while read -r name; do
+  copy "$libraries/$name"
+done < <(readelf -d "$folder$libraries"/*.so "$folder$libraries/openmpi/lib/libmpi.so" |
+  sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
+mapfile -t needed < <(libraries_of "$folder/usr/bin/protoc" "$folder$libraries"/*.so.*)
 copy "${needed[@]}"
 
 megabytes=$(du -sm "$folder" | cut -f1)

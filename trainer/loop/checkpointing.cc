@@ -8,6 +8,7 @@
 #include "parallel/checkpoint/checkpoint_folder.h"
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
+#include "runtime/kernels/device_copy.h"
 
 namespace tanren::trainer {
 namespace {
@@ -77,10 +78,11 @@ void Checkpointing::Start(const StepReport& report) {
 }
 
 bool Checkpointing::AllReady() const {
-  const at::Tensor ready =
-      at::full({1}, pending_->Ready() ? 1 : 0, at::kInt).to(at::Device(parts_.ranks.device_type()));
+  const at::Tensor ready = at::full({1}, pending_->Ready() ? 1 : 0,
+                                    at::device(parts_.ranks.device_type()).dtype(at::kInt));
   parts_.ranks.AllReduce(ready, comm::ReduceOp::kMin, "checkpoint written")->Wait();
-  return ready.cpu().item<int>() == 1;
+  // A wait for the device, in each step while a checkpoint is being written.
+  return kernels::ToHost(ready).item<int>() == 1;
 }
 
 void Checkpointing::Advance(bool to_the_end, bool must_succeed) {
