@@ -150,7 +150,7 @@ BENCHMARK(RotaryStep)->Apply(Tokens);
 BENCHMARK(AttentionStep)->Apply(Tokens);
 BENCHMARK(LinearStep)->Apply(TokensAndDtype);
 BENCHMARK(GenerateToken)
-    ->ArgsProduct({{0, 1}, {1, 4, 16}})
+    ->ArgsProduct({{0, 1}, {1, 4, 16, 32, 64, 128}})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 BENCHMARK(HeadStep)->ArgsProduct({{0, 1}, {512}})->Unit(benchmark::kMillisecond)->UseRealTime();

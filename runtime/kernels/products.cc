@@ -14,8 +14,10 @@
 namespace tanren::kernels {
 namespace {
 
-// Up to this many rows, a product with a weight is bound by reading the weight.
+// Up to this many rows, a product with a weight is bound by reading the weight; in bf16, packing
+// the weight costs more than it gains up to so many.
 constexpr int64_t kFewRows = 16;
+constexpr int64_t kFewRowsInBf16 = 128;
 // A thread is worth its start for this many multiplications.
 constexpr int64_t kGrain = 1 << 16;
 
@@ -32,13 +34,13 @@ MatrixView ViewOf(const at::Tensor& x) {
 
 int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-void MultiplyFewRows(const KernelTable& kernels, const Product& product) {
+void MultiplyFewRows(DotKernel dot, const Product& product) {
   // Groups of 16 outputs: chunks of whole cache lines.
   const int64_t groups = DivideUp(product.columns, 16);
   const int64_t grain = DivideUp(kGrain, 16 * product.rows * std::max<int64_t>(product.depth, 1));
   at::parallel_for(0, groups, grain, [&](int64_t first, int64_t end) {
-    kernels.dot(product, first * 16, std::min(end * 16, product.columns),
-                ThreadScratch((product.rows + 1) * (product.depth + 64)));
+    dot(product, first * 16, std::min(end * 16, product.columns),
+        ThreadScratch((product.rows + 1) * (product.depth + 64)));
   });
 }
 
@@ -91,10 +93,11 @@ void MultiplyHere(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tens
   const bool in_bf16 =
       kernels.multiply_bf16.block != nullptr && (product.a.is_bf16 || product.b.is_bf16);
   const bool reads_weight = product.a.column_stride == 1 && product.b.row_stride == 1;
-  // An operand that has to be rounded is, however many rows there are.
-  const bool rounds = in_bf16 && product.a.is_bf16 != product.b.is_bf16;
-  if (product.rows <= kFewRows && reads_weight && !rounds) {
-    MultiplyFewRows(kernels, product);
+  const bool both_bf16 = product.a.is_bf16 && product.b.is_bf16;
+  if (product.rows <= kFewRowsInBf16 && reads_weight && both_bf16 && kernels.dot_bf16 != nullptr) {
+    MultiplyFewRows(kernels.dot_bf16, product);
+  } else if (product.rows <= kFewRows && reads_weight && !in_bf16) {
+    MultiplyFewRows(kernels.dot, product);
   } else {
     MultiplyBlocks(in_bf16 ? kernels.multiply_bf16 : kernels.multiply, product);
   }

@@ -17,6 +17,7 @@ extern const KernelTable kTable;
 }
 namespace avx512bf16 {
 extern const ProductKernel kMultiplyBf16;
+extern const DotKernel kDotBf16;
 }
 
 namespace {
@@ -34,6 +35,7 @@ const KernelTable& Avx512Bf16() {
     KernelTable made = avx512::kTable;
     made.name = "avx512bf16";
     made.multiply_bf16 = avx512bf16::kMultiplyBf16;
+    made.dot_bf16 = avx512bf16::kDotBf16;
     return made;
   }();
   return table;

@@ -38,6 +38,12 @@ struct ProductKernel {
   int64_t tile_rows, tile_columns;  // blocks should be multiples of these
 };
 
+// Columns [first, end) of a product of few rows where the columns of `b` are contiguous (a weight
+// [columns, depth] transposed) and so are the rows of `a`: reads each weight once. `scratch` has
+// rows · (depth + 64) floats.
+using DotKernel = void (*)(const Product& product, int64_t first_column, int64_t end_column,
+                           float* scratch);
+
 struct KernelTable {
   const char* name;
 
@@ -47,10 +53,9 @@ struct KernelTable {
   // instructions for it.
   ProductKernel multiply_bf16;
 
-  // Columns [first, end) of a product of few rows where the columns of `b` are contiguous (a weight
-  // [columns, depth] transposed) and so are the rows of `a`: reads each weight once. `scratch` has
-  // rows · (depth + 64) floats.
-  void (*dot)(const Product& product, int64_t first_column, int64_t end_column, float* scratch);
+  // In fp32; and in bf16, for operands that are, or null.
+  DotKernel dot;
+  DotKernel dot_bf16;
 
   // Each with scratch of so many floats. The last is for a few queries over many keys, forward.
   int64_t (*attention_forward_scratch)(const AttentionTask& task);

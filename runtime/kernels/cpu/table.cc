@@ -14,6 +14,7 @@ const KernelTable kTable = {
     .multiply = kMultiply,
     .multiply_bf16 = {},
     .dot = Dot,
+    .dot_bf16 = nullptr,
     .attention_forward_scratch = AttentionForwardScratch,
     .attention_forward = AttentionForward,
     .attention_backward_scratch = AttentionBackwardScratch,
