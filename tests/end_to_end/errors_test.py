@@ -3,7 +3,6 @@
 exit code tells it too, and nothing is left that keeps the mended recipe from running."""
 
 import json
-import re
 import unittest
 
 from worker_runs import CONFIG, WorkerTest, column, run_worker, steps_of, write_rows
@@ -11,24 +10,6 @@ from worker_runs import CONFIG, WorkerTest, column, run_worker, steps_of, write_
 
 class ErrorsTest(WorkerTest):
     STEPS = 3
-
-    def assert_refused(self, recipe, *expected, run="refused", arguments=()):
-        """On one rank and on two: one message, which holds all that is expected; no step was done."""
-        run = self.folder / "runs" / run
-        for ranks in (None, 2):
-            with self.subTest(ranks=ranks):
-                outcome = run_worker("train", recipe, "--run", run, *arguments, ranks=ranks)
-                self.assertNotEqual(outcome.code, 0)
-                self.assertEqual(len(outcome.messages()), 1, str(outcome))
-                for text in expected:
-                    self.assertIn(text, outcome.messages()[0])
-                self.assertNotIn("\tat ", outcome.err)  # no trace of the inside
-                self.assertEqual(outcome.err.count(expected[0]), 1, str(outcome))
-                if ranks is None:  # no other rank, and no collective, belongs to the reason
-                    self.assertRegex(outcome.messages()[0], f"^tanren(-worker)?: [^ ]*{re.escape(expected[0])}")
-                for name in ("recipe.yaml", "metrics.jsonl", "checkpoints", "model"):
-                    self.assertFalse((run / name).exists(), name)
-        return run
 
     def broken(self, **changes):
         return self.write_recipe("broken", **changes)

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -299,6 +300,24 @@ class WorkerTest(unittest.TestCase):
     def assert_finished(self, outcome):
         self.assertEqual(outcome.code, 0, str(outcome))
         self.assertEqual(outcome.messages(), [], str(outcome))
+
+    def assert_refused(self, recipe, *expected, run="refused", arguments=(), on=(None, 2)):
+        """On one rank and on two: one message, which holds all that is expected; no step was done."""
+        run = self.folder / "runs" / run
+        for ranks in on:
+            with self.subTest(ranks=ranks):
+                outcome = run_worker("train", recipe, "--run", run, *arguments, ranks=ranks)
+                self.assertNotEqual(outcome.code, 0)
+                self.assertEqual(len(outcome.messages()), 1, str(outcome))
+                for text in expected:
+                    self.assertIn(text, outcome.messages()[0])
+                self.assertNotIn("\tat ", outcome.err)  # no trace of the inside
+                self.assertEqual(outcome.err.count(expected[0]), 1, str(outcome))
+                if ranks is None:  # no other rank, and no collective, belongs to the reason
+                    self.assertRegex(outcome.messages()[0], f"^tanren(-worker)?: [^ ]*{re.escape(expected[0])}")
+                for name in ("recipe.yaml", "metrics.jsonl", "checkpoints", "model"):
+                    self.assertFalse((run / name).exists(), name)
+        return run
 
     def assert_close(self, found, expected, tolerance, what):
         self.assertEqual(len(found), len(expected), what)
