@@ -158,6 +158,17 @@ TEST(Rendering, ATokenThatReachesIntoAnAnswerIsNoTarget) {
   EXPECT_EQ(Trained(*tokenizer, *document), "i<|im_end|>");
 }
 
+TEST(Rendering, ATokenThatReachesOutOfAnAnswerIsNoTarget) {
+  const auto tokenizer = MakeTokenizer({{"i", "Ċ"}});
+  const auto chat_template =
+      MakeTemplate("{% for m in messages %}{{ m.role + ':' + m.content + '\n' }}{% endfor %}");
+  const auto document = DocumentRenderer(*tokenizer, &chat_template, {})
+                            .Render(Row(R"({"messages":[{"role":"user","content":"q"},)"
+                                        R"({"role":"assistant","content":"Hi"}]})"));
+  ASSERT_TRUE(document.ok()) << document.status();
+  EXPECT_EQ(Trained(*tokenizer, *document), "H");
+}
+
 TEST(Rendering, PromptAndCompletionAreEncodedApartAndOnlyTheLatterIsTrainedOn) {
   const auto tokenizer = MakeTokenizer({{"a", "b"}}, true);
   const auto document =
