@@ -14,6 +14,9 @@ Writes, for VERSION in direct, reasoning:
   validation_VERSION.jsonl  the same, held out
   questions_VERSION.jsonl   {"messages": [question], "answer": "2479"}, held out, to be answered and scored
   samples.jsonl             {"messages": [question]}: a few to look at before and after training
+and, so that what the model knew before is neither forgotten nor taken on trust (general_questions.py):
+  general.jsonl             {"messages": [question, answer]}: general conversations to mix in
+  general_choices.jsonl     {"messages": [question], "choices", "answer"}: others of their kinds, held out
 
 Held-out questions have sets of digits that no training question has in any order, so what is scored can't
 have been learnt by heart. The same seed gives the same files, byte for byte. Python's standard library is
@@ -26,15 +29,15 @@ import json
 import pathlib
 import random
 
-TRAINING, VALIDATION, QUESTIONS = 600, 40, 60
+from general_questions import HELD_OUT, TRAINING
+
+TRAINING_ORDERS, VALIDATION, QUESTIONS = 600, 40, 60
 LENGTHS = (3, 4, 5)
 JAPANESE_SHARE = 0.3
 # The same in both languages, since a recipe has one `evaluation.answer_after`.
 MARKER = "Answer:"
 ENGLISH = "Sort the digits: {}"
 JAPANESE = "数字を小さい順に: {}"
-# Not of the task: shows whether the model still answers what it was not tuned on.
-GENERAL = "What is the capital of France?"
 
 
 def sorted_digits(digits):
@@ -78,7 +81,7 @@ def draw(seed):
     generator.shuffle(sets)
     held_out, training_sets = sets[:VALIDATION + QUESTIONS], sets[VALIDATION + QUESTIONS:]
     orders = set()
-    while len(orders) < TRAINING:
+    while len(orders) < TRAINING_ORDERS:
         orders.add(shuffled(generator, generator.choice(training_sets)))
     training = sorted(orders)  # a set's own order differs from run to run
     generator.shuffle(training)
@@ -110,8 +113,21 @@ def write_all(folder, seed):
               [{"messages": [user(text)], "answer": sorted_digits(digits)} for text, digits in questions])
     english = [text for text, _ in questions if text.isascii()]
     japanese = [text for text, _ in questions if not text.isascii()]
-    samples = english[:3] + japanese[:2] + [GENERAL]
+    samples = english[:3] + japanese[:2] + [question for question, *_ in HELD_OUT[:2]]
     write(folder / "samples.jsonl", [{"messages": [user(text)]} for text in samples])
+    write_general(folder, seed)
+
+
+def write_general(folder, seed):
+    generator = random.Random(seed)
+    write(folder / "general.jsonl",
+          [{"messages": [user(text), {"role": "assistant", "content": answer}]} for text, answer in TRAINING])
+    rows = []
+    for text, right, *wrong in HELD_OUT:
+        choices = [right, *wrong]
+        generator.shuffle(choices)
+        rows.append({"messages": [user(text)], "choices": choices, "answer": right})
+    write(folder / "general_choices.jsonl", rows)
 
 
 def main():

@@ -83,6 +83,20 @@ class QuickstartDataTest(unittest.TestCase):
             self.assertTrue(any(not text.isascii() for text in texts))
         self.assertTrue(any(not digits_of(row) for row in self.rows("samples.jsonl")))
 
+    def test_held_out_general_questions_are_asked_nowhere_in_training_and_have_one_right_choice(self):
+        trained = {row["messages"][0]["content"] for name in ("train_direct.jsonl", "general.jsonl")
+                   for row in self.rows(name)}
+        places = set()
+        rows = self.rows("general_choices.jsonl")
+        for row in rows:
+            self.assertNotIn(row["messages"][0]["content"], trained)
+            self.assertEqual(len(set(row["choices"])), 4, row)
+            places.add(row["choices"].index(row["answer"]))
+        self.assertEqual(places, {0, 1, 2, 3}, "the place says nothing")
+        self.assertEqual(len({row["messages"][0]["content"] for row in rows}), len(rows))
+        samples = {row["messages"][0]["content"] for row in self.rows("samples.jsonl")}
+        self.assertFalse(samples & trained)
+
 
 if __name__ == "__main__":
     unittest.main()
