@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "parallel/checkpoint/checkpoint_folder.h"
 #include "parallel/optimizer/adamw.h"
 #include "runtime/base/error.h"
 #include "runtime/comm/local.h"
@@ -18,6 +20,7 @@
 #include "tests/runtime/comm/fake_nccl.h"
 #include "tests/trainer/data/data_files.h"
 #include "tests/trainer/loop/small_training.h"
+#include "trainer/loop/checkpointing.h"
 #include "trainer/loop/evaluation.h"
 #include "trainer/loop/training_loop.h"
 #include "trainer/model/llama.h"
@@ -116,6 +119,12 @@ void RunOnDevices(int count,
   comm::RunFakeNcclRanks(count, {.scratch_bytes = 256}, make, body);
 }
 
+// Those of a rank's device beyond the first `before`, which other tests left.
+std::vector<std::string> RacesSince(const comm::Communicator& ranks, size_t before) {
+  const std::vector<std::string> races = comm::RacesOf(ranks.rank()).races();
+  return {races.begin() + static_cast<ptrdiff_t>(before), races.end()};
+}
+
 class DeviceStep : public ::testing::TestWithParam<Case> {};
 
 TEST_P(DeviceStep, WaitsForTheDeviceTwice) {
@@ -136,9 +145,7 @@ TEST_P(DeviceStep, ReadsNothingBeforeItsEventAndRefillsNothingBeforeItsReader) {
   RunOnDevices(GetParam().ranks, [&](comm::Communicator& ranks, comm::FakeNccl&) {
     const size_t before = comm::RacesOf(ranks.rank()).races().size();
     Train(ranks, GetParam(), 2, [](const StepReport&) {});
-    const std::vector<std::string> races = comm::RacesOf(ranks.rank()).races();
-    EXPECT_THAT(std::vector(races.begin() + static_cast<ptrdiff_t>(before), races.end()),
-                IsEmpty());
+    EXPECT_THAT(RacesSince(ranks, before), IsEmpty());
   });
 }
 
@@ -220,6 +227,38 @@ TEST(Device, LogitsOfAllTokensAreNeverInMemory) {
     EXPECT_LE(use.peak_bytes, kAll / 5) << "a chunk in fp32, and what is made of it on the way";
     EXPECT_NEAR(result.loss_sum.item<double>() / kTokens, std::log(kVocabulary), 1e-3);
   });
+}
+
+TEST(Device, ACheckpointThatDevicesWroteBesideTrainingGoesOnOnTheCpu) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / "device_step_checkpoints";
+  std::filesystem::remove_all(folder);
+  CheckpointingOptions options;
+  options.folder = folder;
+  options.every_steps = 2;
+  options.in_background = true;
+  const auto train = [&](comm::Communicator& ranks, bool resume, std::vector<StepReport>* reports) {
+    SmallTraining training(ranks);
+    const int64_t done =
+        resume ? ValueOrThrow(Restore(folder / parallel::CheckpointName(2), training.parts())) : 0;
+    std::vector<std::unique_ptr<Callback>> callbacks = ListOf(std::make_unique<Reports>(reports));
+    if (!resume) {
+      callbacks.push_back(std::make_unique<Checkpointing>(training.parts(), options, nullptr));
+    }
+    training.Run(done, 4, std::move(callbacks));
+  };
+  std::vector<StepReport> whole, resumed, ignored;
+  RunOnDevices(2, [&](comm::Communicator& ranks, comm::FakeNccl&) {
+    const size_t before = comm::RacesOf(ranks.rank()).races().size();
+    train(ranks, false, ranks.rank() == 0 ? &whole : &ignored);
+    EXPECT_THAT(RacesSince(ranks, before), IsEmpty());
+  });
+  comm::RunRanks(1, [&](comm::Communicator& ranks) { train(ranks, true, &resumed); });
+  ASSERT_EQ(resumed.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(resumed[i].step, whole[2 + i].step);
+    EXPECT_NEAR(resumed[i].loss, whole[2 + i].loss, 1e-5 * whole[2 + i].loss);
+  }
 }
 
 TEST(Device, AnEvaluationWaitsForTheDeviceOnce) {
