@@ -1,10 +1,24 @@
 #include "parallel/optimizer/update.h"
 
+#include <string>
+#include <vector>
+
 #include "fmt/ranges.h"
 #include "parallel/optimizer/gradient_norm.h"
 #include "runtime/base/error.h"
 
 namespace tanren::parallel {
+namespace {
+
+// Where it spreads, it is in nearly all of them: the first few say as much.
+std::string NamesText(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 4;
+  if (names.size() <= kMost) return fmt::format("{}", fmt::join(names, ", "));
+  return fmt::format("{} and {} more", fmt::join(names.begin(), names.begin() + kMost - 1, ", "),
+                     names.size() - (kMost - 1));
+}
+
+}  // namespace
 
 UpdateOutcome UpdateParameters(Optimizer& optimizer, comm::Communicator& shard_axis,
                                double learning_rate, const UpdateOptions& options,
@@ -21,7 +35,7 @@ UpdateOutcome UpdateParameters(Optimizer& optimizer, comm::Communicator& shard_a
   if (outcome.skipped()) {
     if (may_skip) return outcome;
     throw Error(absl::InternalError(
-        fmt::format("gradients of {} are NaN or infinite", fmt::join(outcome.not_finite, ", "))));
+        fmt::format("gradients of {} are NaN or infinite", NamesText(outcome.not_finite))));
   }
   const double clip = options.max_norm ? ClipFactor(outcome.gradient_norm, *options.max_norm) : 1;
   optimizer.Step(learning_rate, unscale * clip);

@@ -80,6 +80,7 @@ Axis LogAxis(double low, double high) {
 
 std::string TickText(double tick) {
   const double size = std::abs(tick);
+  if (size >= 1e12) return fmt::format("{:g}", tick);
   if (size >= 1e9) return fmt::format("{:g} B", tick / 1e9);
   if (size >= 1e6) return fmt::format("{:g} M", tick / 1e6);
   if (size >= 1e4) return fmt::format("{:g} k", tick / 1e3);

@@ -63,6 +63,7 @@ std::string ScrollBox(std::string_view label, std::string_view content) {
 std::string FormatFigure(double value) {
   const double size = std::abs(value);
   if (!std::isfinite(value)) return "–";
+  if (size >= 1e12) return fmt::format("{:.2e}", value);
   if (size >= 1e9) return fmt::format("{:.1f} B", value / 1e9);
   if (size >= 1e6) return fmt::format("{:.1f} M", value / 1e6);
   if (size >= 1e4) return fmt::format("{:.0f} k", value / 1e3);

@@ -91,6 +91,22 @@ TEST(Update, ANotFiniteGradientIsAnErrorThatNamesItsGroupOrIsSkipped) {
   EXPECT_EQ(optimizer.steps_taken(), 0);
 }
 
+TEST(Update, WhereManyGroupsAreNotFiniteTheErrorNamesTheFirst) {
+  const auto world = comm::SingleRank();
+  std::vector<TrainableShard> shards;
+  const at::Tensor bad = at::full({2}, std::numeric_limits<float>::quiet_NaN());
+  for (int i = 0; i < 30; ++i) shards.push_back({fmt::format("layer {}", i), bad, bad, {}});
+  Sgd optimizer(shards, {});
+  try {
+    UpdateParameters(optimizer, *world, 0.1, {}, nullptr);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(
+        error.what(),
+        HasSubstr("gradients of layer 0, layer 1, layer 2 and 27 more are NaN or infinite"));
+  }
+}
+
 TEST(Update, ScaledGradientsGiveTheStepOfUnscaledOnes) {
   const auto world = comm::SingleRank();
   LossScaler scaler({.initial = 1024});

@@ -55,6 +55,7 @@ TEST(TickText, IsShort) {
   EXPECT_EQ(TickText(2000), "2000");
   EXPECT_EQ(TickText(20'000), "20 k");
   EXPECT_EQ(TickText(1.5e6), "1.5 M");
+  EXPECT_EQ(TickText(5e19), "5e+19");
 }
 
 TEST(FormatFigure, KeepsWhatMattersOfANumber) {
@@ -62,6 +63,7 @@ TEST(FormatFigure, KeepsWhatMattersOfANumber) {
   EXPECT_EQ(FormatFigure(134'515'008), "134.5 M");
   EXPECT_EQ(FormatFigure(0.00012), "1.20e-04");
   EXPECT_EQ(FormatFigure(0), "0.000");
+  EXPECT_EQ(FormatFigure(1e20), "1.00e+20");
 }
 
 TEST(Clipped, CutsBetweenCharacters) {
