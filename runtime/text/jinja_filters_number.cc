@@ -115,7 +115,12 @@ double RoundToDigits(double value, int64_t precision) {
 }
 
 Value RoundFilter(Interpreter&, const Value& subject, ArgumentReader& arguments) {
-  const int64_t precision = arguments.Integer("precision", 0);
+  const Value* given = arguments.Take("precision");
+  if (given != nullptr && given->IsFloat()) Unsupported("a precision of type 'float'");
+  if (given != nullptr && !given->AsInteger()) {
+    Fail("round: 'precision' is an integer, found '{}'", TypeName(*given));
+  }
+  const int64_t precision = given == nullptr ? 0 : *given->AsInteger();
   const Text* method = arguments.OptionalText("method");
   arguments.Done();
   const std::string_view name = method == nullptr ? "common" : method->text.bytes();

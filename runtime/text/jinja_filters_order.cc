@@ -100,6 +100,14 @@ Value DictSortFilter(Interpreter& interpreter, const Value& subject, ArgumentRea
   return MakeSequence(SortBy(interpreter, pairs, keys, reverse));
 }
 
+void CheckHashable(const Value& value) {
+  const Sequence* sequence = value.sequence();
+  const bool list = sequence != nullptr && sequence->form == Sequence::Form::kList;
+  if (value.dict() != nullptr || list) Fail("unique: unhashable type: '{}'", TypeName(value));
+  if (sequence == nullptr || sequence->form != Sequence::Form::kTuple) return;
+  for (const Value& item : sequence->items) CheckHashable(item);
+}
+
 Value UniqueFilter(Interpreter& interpreter, const Value& subject, ArgumentReader& arguments) {
   const bool case_sensitive = arguments.Flag("case_sensitive", false);
   const SortKey key(case_sensitive, arguments.Take("attribute"));
@@ -107,6 +115,7 @@ Value UniqueFilter(Interpreter& interpreter, const Value& subject, ArgumentReade
   std::vector<Value> kept, seen;
   for (const Value& item : Iterate(subject)) {
     Value found = key.Of(interpreter, item);
+    CheckHashable(found);
     interpreter.budget().Charge(1 + seen.size());
     const auto same = [&](const Value& other) { return Equal(found, other); };
     if (std::any_of(seen.begin(), seen.end(), same)) continue;

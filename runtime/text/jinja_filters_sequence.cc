@@ -91,6 +91,7 @@ Value ItemsFilter(Interpreter& interpreter, const Value& subject, ArgumentReader
 // map(attribute='a.b', default=...) or map('filter', arguments...).
 Value MapFilter(Interpreter& interpreter, const Value& subject, ArgumentReader& arguments) {
   Arguments rest = arguments.Rest();
+  if (!IsTrue(subject)) return Generator({});  // as in Jinja, whatever it is
   std::vector<Value> mapped;
   if (rest.positional.empty()) {
     ArgumentReader named("map", &rest);
@@ -113,6 +114,7 @@ Value MapFilter(Interpreter& interpreter, const Value& subject, ArgumentReader& 
 template <bool wanted, bool by_attribute>
 Value SelectFilter(Interpreter& interpreter, const Value& subject, ArgumentReader& arguments) {
   Arguments rest = arguments.Rest();
+  if (!IsTrue(subject)) return Generator({});  // as in Jinja, whatever it is
   Value attribute;
   if (by_attribute) {
     if (rest.positional.empty()) Fail("selectattr and rejectattr take the name of an attribute");

@@ -265,15 +265,20 @@ Value Interpreter::MakeMacro(const Statement& statement, const std::string& name
 void Interpreter::BindParameters(const Statement& statement, const std::string& name,
                                  Arguments* arguments) {
   ArgumentReader reader(name, arguments);
+  // All names are the macro's own before the first default is evaluated: f(a=a) is undefined in it.
+  std::vector<const Parameter*> missing;
   for (const Parameter& parameter : statement.parameters) {
-    if (const Value* given = reader.Take(parameter.name)) {
-      scope_->Set(parameter.name, *given);
-    } else if (parameter.fallback != nullptr) {
-      scope_->Set(parameter.name, Evaluate(*parameter.fallback));
-    } else {
-      scope_->Set(parameter.name, Value::MakeUndefined(fmt::format(
-                                      "parameter '{}' was not provided", parameter.name)));
-    }
+    const Value* given = reader.Take(parameter.name);
+    if (given == nullptr) missing.push_back(&parameter);
+    scope_->Set(parameter.name, given != nullptr ? *given
+                                                 : Value::MakeUndefined(fmt::format(
+                                                       "'{}' is undefined", parameter.name)));
+  }
+  for (const Parameter* parameter : missing) {
+    scope_->Set(parameter->name, parameter->fallback != nullptr
+                                     ? Evaluate(*parameter->fallback)
+                                     : Value::MakeUndefined(fmt::format(
+                                           "parameter '{}' was not provided", parameter->name)));
   }
   if (name != "caller") {
     const Arguments rest = reader.Rest();

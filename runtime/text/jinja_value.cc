@@ -87,6 +87,8 @@ void Dict::Set(Value key, Value value) {
   }
   if (key.text() != nullptr) {
     text_keys_.emplace(std::string(key.bytes()), entries.size());
+  } else if (key.IsUndefined()) {
+    Unsupported("an undefined value as the key of a dict");
   } else if (!key.IsNumber() && !key.IsNone()) {
     Fail("unhashable type: '{}' can't be the key of a dict", TypeName(key));
   }

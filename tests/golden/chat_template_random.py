@@ -12,6 +12,7 @@ that are marked safe, of which snippets.txt has some.
 """
 
 import argparse
+import copy
 import json
 import pathlib
 import random
@@ -34,7 +35,7 @@ RULES = {
             "people[<small>].name", "<list>|first", "<list>|last", "(<str>)", "'WORD' 'WORD'", "table['C']", "<any>|string|trim",
             "<str>|first", "<str>.join(['a', 'b'])"],
     "int": ["<small>", "0", "7", "123", "-4", "<int> + <int>", "<int> - <int>", "<int> * <small>", "<int> // <small>", "<int> % 7",
-            "<small> ** <small>", "-<int>", "<list>|length", "<str>|length", "<list>|sum", "<num>|int", "<str>|int", "<int>|abs",
+            "<small> ** <small>", "-(<int>)", "<list>|length", "<str>|length", "<list>|sum", "<num>|int", "<str>|int", "<int>|abs",
             "<str>.count('WORD')", "<str>.find('WORD')", "numbers|max", "numbers|min", "people[0].age", "table.b",
             "people|sum(attribute='age')", "<int> if <bool> else <int>", "(<int>)", "<bool>|int", "<str>|int(<int>)", "<list>.index(1)",
             "people|map(attribute='age')|max", "people|map(attribute='city.zip')|sum", "<dict>|length"],
@@ -146,7 +147,9 @@ class Maker:
 def row_of(template):
     row = {"template": template}
     try:
-        row["text"] = chat_template_utils._compile_jinja_template(template).render(**SNIPPET_VARIABLES)
+        # Copies: in Jinja, indent adds to a list that it is given before it fails.
+        variables = copy.deepcopy(SNIPPET_VARIABLES)
+        row["text"] = chat_template_utils._compile_jinja_template(template).render(**variables)
         row["text"].encode()
     except Exception as error:
         row.pop("text", None)
@@ -157,6 +160,7 @@ def row_of(template):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=400)
+    parser.add_argument("--first-seed", type=int, default=0, help="each template is made from a seed of its own")
     parser.add_argument("--out", type=pathlib.Path, default=FOLDER)
     arguments = parser.parse_args()
     chat_template_utils.datetime = FixedNow
@@ -164,7 +168,7 @@ def main():
     addresses = (" at 0x", "<jinja2.", "<bound method")
     errors = count = 0
     with (arguments.out / "random_snippets.jsonl").open("w", newline="\n") as file:
-        for seed in range(2 * arguments.count):
+        for seed in range(arguments.first_seed, arguments.first_seed + 2 * arguments.count):
             maker = Maker(seed)
             start = "{% set ns = namespace(x=1) %}{% set v = 'v' %}"
             row = row_of(start + maker.body(maker.rng.choice([0, 1, 2, 3])))

@@ -130,6 +130,10 @@ TEST(ChatTemplate, WhatIsNotSupportedIsNamedWithItsLine) {
       {"\n{{ namespace() }}", "printing a Namespace"},
       {"\n{{ ['a']|map('upper') }}", "printing a generator"},
       {"\n{{ {}.update({}) }}", "would change its object"},
+      {"\n{{ {nowhere: 1} }}", "an undefined value as the key of a dict"},
+      {"\n{{ 5[1:] }}", "a slice of a 'int'"},
+      {"\n{{ 'abc'['a':] }}", "slice bounds of type 'str'"},
+      {"\n{{ 2.5|round(1.0) }}", "a precision of type 'float'"},
       {"{% set n = namespace() %}{% for i in [1] %}{% macro g() %}{{ i }}{% endmacro %}"
        "{% set n.f = g %}{% endfor %}\n{{ n.f() }}",
        "macro 'g' called outside of where it is defined"},
