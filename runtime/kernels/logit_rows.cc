@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <cmath>
+
+#include "runtime/base/error.h"
 #include "runtime/kernels/cpu/kernel_table.h"
 
 namespace tanren::kernels {
@@ -53,7 +56,7 @@ RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& ta
   const RowStatistics statistics{empty(), empty(), entropy ? empty() : at::Tensor()};
   at::parallel_for(0, rows, 1, [&](int64_t first, int64_t end) {
     for (int64_t i = first; i < end; ++i) {
-      LogitRow row{logits_RV.mutable_data_ptr<float>() + i * vocabulary, vocabulary,
+      LogitRow row{logits_RV.const_data_ptr<float>() + i * vocabulary, vocabulary,
                    targets_R.const_data_ptr<int64_t>()[i], static_cast<float>(1 / temperature)};
       Kernels().logit_statistics(&row, entropy);
       statistics.logprob_R.mutable_data_ptr<float>()[i] = row.logprob;
@@ -62,6 +65,14 @@ RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& ta
     }
   });
   return statistics;
+}
+
+int64_t DrawFromRow(std::span<const float> logits_V, double temperature, double uniform) {
+  LogitRow row{logits_V.data(), static_cast<int64_t>(logits_V.size()), /*target=*/0,
+               static_cast<float>(1 / temperature)};
+  Kernels().logit_statistics(&row, /*entropy=*/false);
+  TANREN_CHECK(std::isfinite(row.log_sum_exp), "the logits' log-sum-exp is {}", row.log_sum_exp);
+  return Kernels().logit_draw(row, uniform);
 }
 
 at::Tensor DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
@@ -76,14 +87,15 @@ at::Tensor DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targ
   const bool to_bf16 = dtype == at::kBFloat16;
   at::parallel_for(0, logits_RV.size(0), 1, [&](int64_t first, int64_t end) {
     for (int64_t i = first; i < end; ++i) {
-      const LogitRow row{logits_RV.mutable_data_ptr<float>() + i * vocabulary,
+      float* const logits = logits_RV.mutable_data_ptr<float>() + i * vocabulary;
+      const LogitRow row{logits,
                          vocabulary,
                          targets_R.const_data_ptr<int64_t>()[i],
                          static_cast<float>(1 / temperature),
                          At(statistics.logprob_R, i),
                          At(statistics.logsumexp_R, i),
                          At(statistics.entropy_R, i)};
-      Kernels().logit_derivative(row, At(d_logprob_R, i), At(d_entropy_R, i), to_bf16);
+      Kernels().logit_derivative(row, At(d_logprob_R, i), At(d_entropy_R, i), logits, to_bf16);
     }
   });
   return to_bf16 ? logits_RV.view(dtype).narrow(1, 0, vocabulary) : logits_RV;

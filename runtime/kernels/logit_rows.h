@@ -5,6 +5,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <span>
+
 namespace tanren::kernels {
 
 // Of R rows, all fp32 [R], in nats.
@@ -17,6 +20,11 @@ struct RowStatistics {
 // `logits_RV` fp32 contiguous, `targets_R` int64 in [0, V).
 RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
                                double temperature, bool entropy);
+
+// The first token up to which probabilities sum to more than `uniform`, in [0, 1). Of a row where
+// the sum stays below that, for rounding, the last token that has a probability. A row with a NaN
+// or without a finite logit is an error (kInternal, thrown). `temperature` is positive.
+int64_t DrawFromRow(std::span<const float> logits_V, double temperature, double uniform);
 
 // Derivatives [R, V] of Σ d_logprob · logprob + Σ d_entropy · entropy by the logits, as `dtype`,
 // fp32 or bf16. `d_entropy_R` may be undefined; the others are fp32 [R], and `statistics` are those

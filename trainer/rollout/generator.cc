@@ -1,6 +1,7 @@
 #include "trainer/rollout/generator.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <memory>
@@ -123,16 +124,10 @@ class Generator::Run {
 
   // One forward pass of the sequences from `first` on, a token for each; drops those that end.
   void Advance(size_t first) {
-    const at::Tensor logits_NV = NextLogits(first);
+    const std::vector<int32_t> tokens = Sample(NextLogits(first), first);
     size_t kept = first;
     for (size_t i = first; i < active_.size(); ++i) {
-      const at::Tensor row = logits_NV[static_cast<int64_t>(i - first)];
-      const size_t request = active_[i]->request;
-      const int32_t token =
-          SampleToken({row.const_data_ptr<float>(), static_cast<size_t>(row.numel())},
-                      active_[i]->seen, requests_[request].sampling, requests_[request].sequence,
-                      static_cast<uint32_t>(results_[request].ids.size()));
-      if (Accept(*active_[i], token)) {
+      if (Accept(*active_[i], tokens[i - first])) {
         cache_.Clear(active_[i]->slot);
         free_.push_back(active_[i]->slot);
       } else {
@@ -140,6 +135,23 @@ class Generator::Run {
       }
     }
     active_.resize(kept);
+  }
+
+  // The next token of each sequence from `first` on.
+  std::vector<int32_t> Sample(const at::Tensor& logits_NV, size_t first) const {
+    const auto vocabulary = static_cast<size_t>(logits_NV.size(1));
+    const float* const logits = logits_NV.const_data_ptr<float>();
+    std::vector<int32_t> tokens(active_.size() - first);
+    at::parallel_for(0, logits_NV.size(0), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const Sequence& sequence = *active_[first + i];
+        const GenerationRequest& request = requests_[sequence.request];
+        tokens[i] = SampleToken({logits + i * vocabulary, vocabulary}, sequence.seen,
+                                request.sampling, request.sequence,
+                                static_cast<uint32_t>(results_[sequence.request].ids.size()));
+      }
+    });
+    return tokens;
   }
 
   at::Tensor NextLogits(size_t first) {

@@ -6,6 +6,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/random.h"
+#include "runtime/kernels/logit_rows.h"
 
 namespace tanren::trainer {
 namespace {
@@ -16,6 +17,12 @@ int32_t Likeliest(std::span<const float> logits) {
 
 bool ChangesLogits(const SamplingOptions& options) {
   return !options.logit_bias.empty() || options.repetition_penalty != 1;
+}
+
+// The softmax at the temperature and nothing else. The kernel's factor is a float.
+bool DrawsFromAll(const SamplingOptions& options) {
+  return !ChangesLogits(options) && options.temperature >= 1e-3 && options.top_k == 0 &&
+         options.top_p >= 1 && options.min_p == 0;
 }
 
 // In fp32, as transformers computes.
@@ -111,9 +118,12 @@ TokenChoices ChoicesOf(std::span<const float> logits, std::span<const int32_t> s
 
 int32_t SampleToken(std::span<const float> logits, std::span<const int32_t> seen,
                     const SamplingOptions& options, uint32_t sequence, uint32_t position) {
-  const TokenChoices choices = ChoicesOf(logits, seen, options);
   RandomStream random(options.seed, RandomPurpose::kSampling, sequence, position);
   const double drawn = random.NextUniform();
+  if (DrawsFromAll(options)) {
+    return static_cast<int32_t>(kernels::DrawFromRow(logits, options.temperature, drawn));
+  }
+  const TokenChoices choices = ChoicesOf(logits, seen, options);
   double sum = 0;
   for (size_t i = 0; i + 1 < choices.ids.size(); ++i) {
     sum += choices.probabilities[i];

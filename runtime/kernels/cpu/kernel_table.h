@@ -73,10 +73,12 @@ struct KernelTable {
   void (*gate_backward)(const GateTask& task, int64_t first, int64_t end);
   void (*rotate)(const RotaryTask& task, int64_t first, int64_t end, float* scratch);
 
-  // Fills in the row's statistics; replaces its logits by derivatives, in fp32 or as bf16 in the
-  // first half of their memory.
+  // Fills in the row's statistics; draws a token; writes the derivatives, in fp32 or bf16, where
+  // `out` may be the logits' memory.
   void (*logit_statistics)(LogitRow* row, bool entropy);
-  void (*logit_derivative)(const LogitRow& row, float d_logprob, float d_entropy, bool to_bf16);
+  int64_t (*logit_draw)(const LogitRow& row, double uniform);
+  void (*logit_derivative)(const LogitRow& row, float d_logprob, float d_entropy, void* out,
+                           bool to_bf16);
 };
 
 // For this machine's CPU. The environment variable TANREN_CPU (baseline, avx2, avx512 or

@@ -45,6 +45,23 @@ void LogitStatistics(LogitRow* row, bool entropy) {
   if (entropy) row->entropy = log_sum - Sum(weighted) / sum;
 }
 
+int64_t LogitDraw(const LogitRow& row, double uniform) {
+  const float factor = row.inverse_temperature;
+  double reached = 0;
+  int64_t last = 0;  // with a probability
+  for (int64_t block = 0; block < row.vocabulary; block += kLanes) {
+    float p[kLanes];
+    Store(p, Exp(LoadUpTo(row.logits, block, row.vocabulary, -__FLT_MAX__) * factor -
+                 row.log_sum_exp));
+    for (int i = 0; i < kLanes; ++i) {
+      if (p[i] > 0) last = block + i;
+      reached += p[i];
+      if (uniform < reached) return block + i;
+    }
+  }
+  return last;
+}
+
 namespace {
 
 // `out` may be the logits' memory: an element is written where none that is still to be read
@@ -66,11 +83,12 @@ void Differentiate(const LogitRow& row, float d_logprob, float d_entropy, T* out
 
 }  // namespace
 
-void LogitDerivative(const LogitRow& row, float d_logprob, float d_entropy, bool to_bf16) {
+void LogitDerivative(const LogitRow& row, float d_logprob, float d_entropy, void* out,
+                     bool to_bf16) {
   if (to_bf16) {
-    Differentiate(row, d_logprob, d_entropy, reinterpret_cast<Bf16*>(row.logits));
+    Differentiate(row, d_logprob, d_entropy, static_cast<Bf16*>(out));
   } else {
-    Differentiate(row, d_logprob, d_entropy, row.logits);
+    Differentiate(row, d_logprob, d_entropy, static_cast<float*>(out));
   }
 }
 

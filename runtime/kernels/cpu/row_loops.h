@@ -12,7 +12,9 @@ void GateForward(const GateTask& task, int64_t first, int64_t end);
 void GateBackward(const GateTask& task, int64_t first, int64_t end);
 void Rotate(const RotaryTask& task, int64_t first, int64_t end, float* scratch);
 void LogitStatistics(LogitRow* row, bool entropy);
-void LogitDerivative(const LogitRow& row, float d_logprob, float d_entropy, bool to_bf16);
+int64_t LogitDraw(const LogitRow& row, double uniform);
+void LogitDerivative(const LogitRow& row, float d_logprob, float d_entropy, void* out,
+                     bool to_bf16);
 
 }  // namespace tanren::kernels::TANREN_ISA
 

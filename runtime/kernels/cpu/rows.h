@@ -39,9 +39,9 @@ struct RotaryTask {
   void* out;
 };
 
-// A row of fp32 logits: what RowStatistics and DifferentiateRows of logit_rows.h say.
+// A row of fp32 logits: what RowStatistics, DrawFromRow and DifferentiateRows of logit_rows.h say.
 struct LogitRow {
-  float* logits;
+  const float* logits;
   int64_t vocabulary, target;
   float inverse_temperature;
   float logprob, log_sum_exp, entropy;

@@ -27,6 +27,7 @@ const KernelTable kTable = {
     .gate_backward = GateBackward,
     .rotate = Rotate,
     .logit_statistics = LogitStatistics,
+    .logit_draw = LogitDraw,
     .logit_derivative = LogitDerivative,
 };
 

@@ -157,10 +157,29 @@ TEST(Sampler, ADrawIsAFunctionOfSeedSequenceAndPosition) {
   EXPECT_NE(SampleToken(logits, {}, options, 3, 5), drawn);
 }
 
+// Where nothing is left out, no list of choices is made; top_k = all of them makes one.
+TEST(Sampler, ADrawFromAllTokensIsTheDrawFromTheirChoices) {
+  std::vector<float> logits(1003);
+  for (size_t i = 0; i < logits.size(); ++i) logits[i] = 4 * std::sin(static_cast<float>(i));
+  logits[5] = logits.back() = -std::numeric_limits<float>::infinity();
+  for (const double temperature : {0.05, 1.0, 30.0}) {
+    SamplingOptions all, listed;
+    all.temperature = listed.temperature = temperature;
+    listed.top_k = static_cast<int>(logits.size());
+    for (uint32_t position = 0; position < 300; ++position) {
+      EXPECT_EQ(SampleToken(logits, {}, all, 1, position),
+                SampleToken(logits, {}, listed, 1, position));
+    }
+  }
+}
+
 TEST(Sampler, NotANumberIsAnError) {
-  EXPECT_THROW(
-      SampleToken(std::vector<float>{0, std::numeric_limits<float>::quiet_NaN()}, {}, {}, 0, 0),
-      Error);
+  for (const double temperature : {0, 1}) {
+    SamplingOptions options;
+    options.temperature = temperature;
+    const std::vector<float> logits = {0, std::numeric_limits<float>::quiet_NaN(), 1};
+    EXPECT_THROW(SampleToken(logits, {}, options, 0, 0), Error);
+  }
 }
 
 }  // namespace
