@@ -49,11 +49,16 @@ std::map<std::string, std::string> FilesOf(const fs::path& checkpoint) {
   return files;
 }
 
+// Saves behind each step, on a disk that takes its time.
 CheckpointingOptions Into(const fs::path& folder) {
   CheckpointingOptions options;
   options.folder = folder;
   options.every_steps = 1;
   options.recipe_digest = "abc";
+  options.save.before_disk_operation = [](std::string_view operation, const fs::path&) {
+    if (operation == "write") std::this_thread::sleep_for(kWrite);
+    return absl::OkStatus();
+  };
   return options;
 }
 
@@ -99,6 +104,10 @@ class KilledSaves : public testing::Test {
     options.in_background = false;
     options.save.retention.keep_last = 0;
     TrainToEnd(options);
+    const Folder timed;
+    const auto start = std::chrono::steady_clock::now();
+    TrainToEnd(Into(timed.path()));
+    whole_ = std::chrono::duration_cast<microseconds>(std::chrono::steady_clock::now() - start);
     for (int64_t step = 1; step <= kSteps; ++step) {
       expected_[step] = FilesOf(halted_.path() / parallel::CheckpointName(step));
     }
@@ -116,6 +125,7 @@ class KilledSaves : public testing::Test {
   }
 
   Folder halted_;
+  microseconds whole_{};  // what a training takes that nobody kills
   std::map<int64_t, std::map<std::string, std::string>> expected_;
 };
 
@@ -130,14 +140,9 @@ TEST_F(KilledSaves, TheLastPublishedCheckpointIsWholeWhereverTheTrainingIsKilled
     const std::string at = "TANREN_KILL_SEED=" + std::to_string(seed) + ", after " +
                            std::to_string(killed) + " kills and " + std::to_string(ended) + " ends";
     SCOPED_TRACE(at);
-    CheckpointingOptions options = Into(folder->path());
-    options.save.before_disk_operation = [](std::string_view operation, const fs::path&) {
-      if (operation == "write") std::this_thread::sleep_for(kWrite);
-      return absl::OkStatus();
-    };
     resumed += latest > 0 ? 1 : 0;
-    const microseconds delay(random() % 60'000);
-    const bool was_killed = TrainAndKill(options, delay);
+    const microseconds delay(random() % (whole_.count() + 1));
+    const bool was_killed = TrainAndKill(Into(folder->path()), delay);
     const int64_t found = CheckAll(folder->path());
     ASSERT_GE(found, latest) << "a published checkpoint is gone";
     ASSERT_FALSE(HasFailure());
