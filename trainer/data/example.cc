@@ -1,5 +1,6 @@
 #include "trainer/data/example.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -136,7 +137,12 @@ absl::StatusOr<Json> ParseObject(std::string_view line) {
   } catch (const Error& error) {
     return error.status();
   } catch (const Json::exception& error) {
-    return Invalid(fmt::format("not valid JSON: {:.{}}", error.what(), kMaximumReason));
+    // "[…] parse error at line 1, column 9: …": of the row, which is a line, only the column
+    // counts.
+    std::string_view reason = error.what();
+    reason = reason.substr(std::min(reason.size(), reason.find("column ")));
+    if (reason.empty()) reason = error.what();
+    return Invalid(fmt::format("not valid JSON: {:.{}}", reason, kMaximumReason));
   }
   if (!row.is_object()) {
     return Invalid(fmt::format("a row is {}, expected an object", row.type_name()));

@@ -78,7 +78,7 @@ const std::string& WideRow() {
 INSTANTIATE_TEST_SUITE_P(
     Example, BadRows,
     testing::Values(
-        BadRow{"{\"text\":", RowFormat::kAuto, "not valid JSON"},
+        BadRow{"{\"text\":", RowFormat::kAuto, "not valid JSON: column 9: syntax error"},
         BadRow{"[1]", RowFormat::kAuto, "a row is array, expected an object"},
         BadRow{R"({"txet":"a"})", RowFormat::kAuto, "the row's keys are txet; expected messages"},
         BadRow{R"({"text":3})", RowFormat::kAuto, "\"text\" is number, expected a string"},
