@@ -10,10 +10,12 @@
 namespace tanren::trainer {
 namespace {
 
-// A constant has room around it, so that its line is in the middle and ticks differ.
+// A constant has room around it, so that its line is in the middle and ticks differ; 0, which most
+// figures don't fall below, has room above it.
 std::pair<double, double> Spread(double low, double high) {
   if (low < high) return {low, high};
-  const double room = low == 0 ? 1 : 0.1 * std::abs(low);
+  if (low == 0) return {0, 1};
+  const double room = 0.1 * std::abs(low);
   return {low - room, high + room};
 }
 

@@ -105,7 +105,12 @@ std::string Line(const Points& points, const std::vector<double>& gaps, const Fr
                  const char* attributes) {
   std::string drawing;
   for (const Points& piece : Pieces(points, gaps)) {
-    drawing += SvgPolyline(frame.Placed(piece), attributes);
+    const Points placed = frame.Placed(piece);
+    // A line of one point would not be seen.
+    drawing += placed.size() == 1
+                   ? fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" class=\"dot\"/>\n",
+                                 placed[0].first, placed[0].second)
+                   : SvgPolyline(placed, attributes);
   }
   return drawing;
 }
@@ -187,6 +192,9 @@ bool IsWide(const Bounds& bounds) { return bounds.low > 0 && bounds.high > 30 * 
 Frame FrameOf(const Bounds& across, const Bounds& up, YScale scale) {
   Frame frame;
   frame.x = ExactAxis(across.low, std::max(across.high, across.low + 1), 6);
+  // There is no half step.
+  std::erase_if(frame.x.ticks,
+                [](double tick) { return std::abs(tick - std::round(tick)) > 1e-9; });
   if (scale == YScale::kLogWhereWide && IsWide(up)) {
     frame.y = LogAxis(up.low, up.high);
   } else {

@@ -24,7 +24,6 @@ std::string SvgLine(double x1, double y1, double x2, double y2, std::string_view
 std::string SvgPolyline(const Points& points, std::string_view attributes) {
   std::string coordinates;
   for (const auto& [x, y] : points) coordinates += fmt::format("{:.1f},{:.1f} ", x, y);
-  if (points.size() == 1) coordinates += coordinates;
   return fmt::format("<polyline points=\"{}\" {}/>\n", coordinates, attributes);
 }
 

@@ -24,7 +24,6 @@ std::string RunClass(int style);
 
 std::string SvgText(double x, double y, std::string_view text, std::string_view attributes = "");
 std::string SvgLine(double x1, double y1, double x2, double y2, std::string_view attributes);
-// A single point is drawn as a dot, by a line of no length with round ends.
 std::string SvgPolyline(const Points& points, std::string_view attributes);
 
 // A figure: its title, its legend, and the drawing of the given size. `description` is for readers
