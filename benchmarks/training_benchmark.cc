@@ -2,7 +2,7 @@
 // speed, the share of the device's arithmetic that is used (MFU), and memory, as a row of a
 // Markdown table.
 //
-//   training_benchmark --shape 135m --dtype bf16 --rows 16 --length 2048 --steps 10
+//   training_benchmark --gpu --shape 135m --dtype bf16 --rows 16 --length 2048 --steps 10
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -77,6 +77,7 @@ struct Arguments {
   int steps = 5;
   bool recompute = false;
   bool header = false;
+  bool gpu = false;
 };
 
 // `rows` documents of `length` tokens, all of them targets.
@@ -164,8 +165,11 @@ int main(int argc, char** argv) {
   app.add_option("--steps", arguments.steps)->check(CLI::PositiveNumber);
   app.add_flag("--recompute", arguments.recompute);
   app.add_flag("--header", arguments.header, "The table's head before the row");
+  app.add_flag("--gpu", arguments.gpu, "An error where there is none, instead of the CPU");
   CLI11_PARSE(app, argc, argv);
-  return tanren::comm::RunRank({}, [&](tanren::comm::World& world) -> absl::StatusOr<int> {
+  tanren::comm::WorldOptions options;
+  if (arguments.gpu) options.backend = tanren::comm::Backend::kNccl;
+  return tanren::comm::RunRank(options, [&](tanren::comm::World& world) -> absl::StatusOr<int> {
     tanren::trainer::Run(arguments, world);
     return 0;
   });
