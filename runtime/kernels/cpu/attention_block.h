@@ -4,17 +4,14 @@
 #define TANREN_RUNTIME_KERNELS_CPU_ATTENTION_BLOCK_H_
 
 #include "runtime/kernels/cpu/attention.h"
-#include "runtime/kernels/cpu/pack.h"
+#include "runtime/kernels/cpu/operands.h"
 
 namespace tanren::kernels::TANREN_ISA {
 
-// Keys in a block: a multiple of every instruction set's tile, both ways.
-constexpr int64_t kKeyBlock = 96;
+// Keys in a block: a multiple of the tile, both ways.
+constexpr int64_t kKeyBlock = kTileColumns > 32 ? 192 : 96;
 constexpr int64_t kScoreStride = kKeyBlock + 16;
 static_assert(kKeyBlock % kTileColumns == 0 && kKeyBlock % kTileRows == 0);
-
-TANREN_INLINE int64_t Least(int64_t a, int64_t b) { return a < b ? a : b; }
-TANREN_INLINE int64_t RoundUp(int64_t a, int64_t unit) { return (a + unit - 1) / unit * unit; }
 
 struct AttentionSizes {
   explicit AttentionSizes(const AttentionTask& task)
@@ -22,16 +19,17 @@ struct AttentionSizes {
         columns(RoundUp(task.head_size, kTileColumns)),
         positions(AttentionBlock(task.group)),
         rows(RoundUp(positions * task.group, kTileRows)),
-        row_stride(columns + 16),
+        row_stride(SlotsOf(columns) + 16),
         keys(task.first_position + task.query_count),
         key_blocks((keys + kKeyBlock - 1) / kKeyBlock) {}
   int64_t depth;       // of a score's sum
   int64_t columns;     // head size padded to whole tiles
   int64_t positions;   // tokens in a block of queries
   int64_t rows;        // their rows, padded to whole tiles
-  int64_t row_stride;  // of packed query rows
+  int64_t row_stride;  // of packed query rows, in slots
   int64_t keys, key_blocks;
-  int64_t packed() const { return kKeyBlock * columns; }  // floats of a packed block of keys
+  // Slots of a packed block of keys or values, along either.
+  int64_t packed() const { return SlotsOf(kKeyBlock) * RoundUp(columns, kSlotElements); }
 };
 
 template <typename T>
@@ -39,32 +37,53 @@ TANREN_INLINE const T* At(const void* data, int64_t index) {
   return static_cast<const T*>(data) + index;
 }
 
-// Rows (token, head of the group) of `tokens` tokens, each value times `scale`; padding rows are
-// zero.
+// Rows (token, head of the group) of `tokens` tokens; padding rows are zero.
 template <typename T>
 void PackQueryRows(const T* from, int64_t stride, int64_t tokens, int64_t group,
-                   const AttentionSizes& sizes, float scale, float* to) {
+                   const AttentionSizes& sizes, Slot* to) {
   const int64_t depth = sizes.depth, rows = tokens * group;
   for (int64_t row = 0; row < rows; ++row) {
-    float* out = to + row * sizes.row_stride;
-    CopyWidened(from + row / group * stride + row % group * depth, depth, out);
-    for (int64_t i = 0; i < depth; ++i) out[i] *= scale;
+    PackLeftRow(from + row / group * stride + row % group * depth, depth,
+                to + row * sizes.row_stride);
   }
   for (int64_t row = rows; row < RoundUp(rows, kTileRows); ++row) {
-    Zero(to + row * sizes.row_stride, depth);
+    Zero(to + row * sizes.row_stride, SlotsOf(depth));
   }
 }
 
-// scores[rows, keys] = queries · keysᵀ for one packed block of keys.
-inline void Scores(const float* query_rows, int64_t rows, const float* packed_keys, int64_t keys,
+// scores[rows, keys] = queries · keysᵀ for one packed block of keys, not scaled.
+inline void Scores(const Slot* query_rows, int64_t rows, const Slot* packed_keys, int64_t keys,
                    const AttentionSizes& sizes, float* scores) {
+  const int64_t steps = SlotsOf(sizes.depth);
   for (int64_t j = 0; j < keys; j += kTileColumns) {
     for (int64_t i = 0; i < rows; i += kTileRows) {
-      MultiplyTile(sizes.depth, query_rows + i * sizes.row_stride, sizes.row_stride, 1,
-                   packed_keys + j * sizes.depth, scores + i * kScoreStride + j, kScoreStride,
-                   false);
+      MultiplyTile(steps, query_rows + i * sizes.row_stride, sizes.row_stride, 1,
+                   packed_keys + j * steps, scores + i * kScoreStride + j, kScoreStride, false);
     }
   }
+}
+
+// sums[rows, columns] += weights · right, for one packed block with `stored` rows.
+inline void AddWeighted(const Slot* weights, int64_t rows, int64_t keys, const Slot* right,
+                        int64_t stored, const AttentionSizes& sizes, float* sums) {
+  for (int64_t j = 0; j < sizes.columns; j += kTileColumns) {
+    for (int64_t i = 0; i < rows; i += kTileRows) {
+      MultiplyTile(SlotsOf(keys), weights + i * kScoreStride, kScoreStride, 1,
+                   right + j * SlotsOf(stored), sums + i * sizes.columns + j, sizes.columns, true);
+    }
+  }
+}
+
+// Scores become weights in their own place, an element narrower or as wide: those up to `visible`
+// as `weight` says of a vector of scores and its index, then zeros up to the end of the tile that
+// `keys` end in.
+template <typename WeightOf>
+TANREN_INLINE void ReplaceByWeights(float* scores, int64_t visible, int64_t keys,
+                                    const WeightOf& weight) {
+  auto* const weights = reinterpret_cast<Weight*>(scores);
+  const int64_t whole = RoundUp(visible, kLanes), end = RoundUp(keys, kTileRows);
+  for (int64_t j = 0; j < whole; j += kLanes) Store(weights + j, weight(Load(scores + j), j));
+  for (int64_t j = whole; j < end; ++j) weights[j] = {};
 }
 
 // How many of a block's keys a row at `position` sees.

@@ -12,14 +12,14 @@ struct RowState {
   float* sums;   // [rows, columns], values weighted by those
 };
 
-// One row of scores becomes exponentials, zero beyond the `visible` first; earlier sums are
-// rescaled to the new largest score.
-void SoftmaxRow(float* scores, int64_t visible, int64_t keys, int64_t columns, float* max,
-                float* total, float* sums) {
+// One row of scores, times `scale`, becomes exponentials, zero beyond the `visible` first; earlier
+// sums are rescaled to the new largest score.
+void SoftmaxRow(float* scores, float scale, int64_t visible, int64_t keys, int64_t columns,
+                float* max, float* total, float* sums) {
   const int64_t whole = RoundUp(visible, kLanes);
   for (int64_t j = visible; j < whole; ++j) scores[j] = -kInfinity;
   Vec largest = Splat(-kInfinity);
-  for (int64_t j = 0; j < whole; j += kLanes) largest = Max(largest, Load(scores + j));
+  for (int64_t j = 0; j < whole; j += kLanes) largest = Max(largest, Load(scores + j) * scale);
   const float new_max = Max(Max(largest, Splat(*max)));
   if (new_max > *max) {
     const float factor = Exp(Splat(*max - new_max))[0];
@@ -28,23 +28,22 @@ void SoftmaxRow(float* scores, int64_t visible, int64_t keys, int64_t columns, f
     *max = new_max;
   }
   Vec sum = {};
-  for (int64_t j = 0; j < whole; j += kLanes) {
-    const Vec p = Exp(Load(scores + j) - *max);
-    Store(scores + j, p);
+  ReplaceByWeights(scores, visible, keys, [&](Vec score, int64_t) {
+    const Vec p = Exp(score * scale - *max);
     sum += p;
-  }
+    return p;
+  });
   *total += Sum(sum);
-  for (int64_t j = whole; j < keys; ++j) scores[j] = 0;
 }
 
 template <typename T>
-void PackKeyBlock(const AttentionTask& task, const AttentionSizes& sizes, int64_t block,
-                  float* keys, float* values) {
+void PackKeyBlock(const AttentionTask& task, const AttentionSizes& sizes, int64_t block, Slot* keys,
+                  Slot* values) {
   const int64_t first = block * kKeyBlock, count = Least(kKeyBlock, sizes.keys - first);
-  PackPanelsTransposed<kTileColumns>(At<T>(task.key, first * task.key_stride), task.key_stride,
-                                     sizes.depth, count, keys + block * sizes.packed());
-  PackPanels<kTileColumns>(At<T>(task.value, first * task.value_stride), task.value_stride, count,
-                           sizes.depth, values + block * sizes.packed());
+  PackRightTransposed(At<T>(task.key, first * task.key_stride), task.key_stride, sizes.depth, count,
+                      keys + block * sizes.packed());
+  PackRight(At<T>(task.value, first * task.value_stride), task.value_stride, count, sizes.depth,
+            values + block * sizes.packed());
 }
 
 template <typename T>
@@ -68,10 +67,10 @@ void WriteRows(const AttentionTask& task, const AttentionSizes& sizes, int64_t q
 template <typename T>
 void Forward(const AttentionTask& task, float* scratch) {
   const AttentionSizes sizes(task);
-  float* const keys = scratch;
-  float* const values = keys + sizes.key_blocks * sizes.packed();
-  float* const query_rows = values + sizes.key_blocks * sizes.packed();
-  float* const scores = query_rows + sizes.rows * sizes.row_stride;
+  auto* const keys = reinterpret_cast<Slot*>(scratch);
+  Slot* const values = keys + sizes.key_blocks * sizes.packed();
+  Slot* const query_rows = values + sizes.key_blocks * sizes.packed();
+  auto* const scores = reinterpret_cast<float*>(query_rows + sizes.rows * sizes.row_stride);
   float* const sums = scores + sizes.rows * kScoreStride;
   float* const max = sums + sizes.rows * sizes.columns;
   const RowState state{max, max + sizes.rows, sums};
@@ -80,7 +79,7 @@ void Forward(const AttentionTask& task, float* scratch) {
     const int64_t tokens = Least(sizes.positions, task.query_count - query);
     const int64_t rows = tokens * task.group, position = task.first_position + query;
     PackQueryRows(At<T>(task.query, query * task.query_stride), task.query_stride, tokens,
-                  task.group, sizes, task.scale, query_rows);
+                  task.group, sizes, query_rows);
     Zero(sums, sizes.rows * sizes.columns);
     for (int64_t row = 0; row < rows; ++row) {
       state.max[row] = -kInfinity;
@@ -93,17 +92,12 @@ void Forward(const AttentionTask& task, float* scratch) {
       const int64_t seen = Least(kKeyBlock, position + tokens - first);
       Scores(query_rows, rows, keys + block * sizes.packed(), seen, sizes, scores);
       for (int64_t row = 0; row < rows; ++row) {
-        SoftmaxRow(scores + row * kScoreStride, Visible(position + row / task.group, first, seen),
-                   seen, sizes.columns, state.max + row, state.total + row,
-                   sums + row * sizes.columns);
+        SoftmaxRow(scores + row * kScoreStride, task.scale,
+                   Visible(position + row / task.group, first, seen), seen, sizes.columns,
+                   state.max + row, state.total + row, sums + row * sizes.columns);
       }
-      for (int64_t j = 0; j < sizes.columns; j += kTileColumns) {
-        for (int64_t i = 0; i < rows; i += kTileRows) {
-          MultiplyTile(seen, scores + i * kScoreStride, kScoreStride, 1,
-                       values + block * sizes.packed() + j * stored, sums + i * sizes.columns + j,
-                       sizes.columns, true);
-        }
-      }
+      AddWeighted(reinterpret_cast<const Slot*>(scores), rows, seen,
+                  values + block * sizes.packed(), stored, sizes, sums);
     }
     WriteRows<T>(task, sizes, query, rows, state);
   }

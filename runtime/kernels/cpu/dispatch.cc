@@ -18,7 +18,11 @@ extern const KernelTable kTable;
 namespace avx512bf16 {
 extern const ProductKernel kMultiplyBf16;
 extern const DotKernel kDotBf16;
-}
+int64_t AttentionForwardScratch(const AttentionTask& task);
+void AttentionForward(const AttentionTask& task, float* scratch);
+int64_t AttentionBackwardScratch(const AttentionTask& task);
+void AttentionBackward(const AttentionTask& task, float* scratch);
+}  // namespace avx512bf16
 
 namespace {
 
@@ -29,13 +33,29 @@ bool HasAvx512() {
          __builtin_cpu_supports("avx512vl");
 }
 
-// The same loops, with products in bf16.
+// The same loops, with products of bf16 operands in bf16.
 const KernelTable& Avx512Bf16() {
   static const KernelTable table = [] {
     KernelTable made = avx512::kTable;
     made.name = "avx512bf16";
     made.multiply_bf16 = avx512bf16::kMultiplyBf16;
     made.dot_bf16 = avx512bf16::kDotBf16;
+    made.attention_forward_scratch = [](const AttentionTask& task) {
+      return (task.is_bf16 ? avx512bf16::AttentionForwardScratch
+                           : avx512::kTable.attention_forward_scratch)(task);
+    };
+    made.attention_forward = [](const AttentionTask& task, float* scratch) {
+      (task.is_bf16 ? avx512bf16::AttentionForward : avx512::kTable.attention_forward)(task,
+                                                                                       scratch);
+    };
+    made.attention_backward_scratch = [](const AttentionTask& task) {
+      return (task.is_bf16 ? avx512bf16::AttentionBackwardScratch
+                           : avx512::kTable.attention_backward_scratch)(task);
+    };
+    made.attention_backward = [](const AttentionTask& task, float* scratch) {
+      (task.is_bf16 ? avx512bf16::AttentionBackward : avx512::kTable.attention_backward)(task,
+                                                                                         scratch);
+    };
     return made;
   }();
   return table;

@@ -2,6 +2,7 @@
 #ifndef TANREN_RUNTIME_KERNELS_CPU_PACK_H_
 #define TANREN_RUNTIME_KERNELS_CPU_PACK_H_
 
+#include "runtime/kernels/cpu/blocks.h"
 #include "runtime/kernels/cpu/tile.h"
 
 namespace tanren::kernels::TANREN_ISA {
@@ -12,10 +13,6 @@ TANREN_INLINE void CopyWidened(const T* from, int64_t count, float* to) {
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) Store(to + i, Load(from + i));
   for (; i < count; ++i) to[i] = ToFloat(from[i]);
-}
-
-TANREN_INLINE void Zero(float* to, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) to[i] = 0;
 }
 
 // Rows with contiguous columns: to[row · to_stride + column]; rows from `rows` to `padded_rows`

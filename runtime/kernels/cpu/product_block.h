@@ -2,6 +2,7 @@
 #ifndef TANREN_RUNTIME_KERNELS_CPU_PRODUCT_BLOCK_H_
 #define TANREN_RUNTIME_KERNELS_CPU_PRODUCT_BLOCK_H_
 
+#include "runtime/kernels/cpu/blocks.h"
 #include "runtime/kernels/cpu/kernel_table.h"
 #include "runtime/kernels/cpu/vector.h"
 
@@ -11,9 +12,6 @@ namespace tanren::kernels::TANREN_ISA {
 // second-level cache.
 constexpr int64_t kRowBlock = 96;
 constexpr int64_t kColumnBlock = 576;
-
-TANREN_INLINE int64_t Least(int64_t a, int64_t b) { return a < b ? a : b; }
-TANREN_INLINE int64_t RoundUp(int64_t a, int64_t unit) { return (a + unit - 1) / unit * unit; }
 
 // `size` in as few blocks of up to `largest` as can be, of about the same size: multiples of
 // `unit`, as `largest` is.
