@@ -30,20 +30,19 @@ void PackRows(const T* from, int64_t stride, int64_t rows, int64_t padded, int64
   }
 }
 
-// Panels of kTileRows: to[panel][pair][row], of a matrix whose rows are next to each other. Reads
-// along the rows: steps of `stride` may all fall into one set of the cache.
+// Pair by pair, kRowBlock rows apart, of a matrix whose rows are next to each other; rows up to the
+// end of a vector are zero. Reads along the rows: steps of `stride` may all fall into one set of
+// the cache.
 template <typename T>
-void PackRowPanels(const T* from, int64_t stride, int64_t rows, int64_t depth, uint32_t* to) {
-  const int64_t panel = kTileRows * PairsOf(depth);
+void PackColumns(const T* from, int64_t stride, int64_t rows, int64_t depth, uint32_t* to) {
   for (int64_t k = 0; k < depth; k += 2) {
     const T* p = from + k * stride;
-    uint32_t* out = to + k / 2 * kTileRows;
-    for (int64_t first = 0; first < rows; first += kTileRows) {
-      const __mmask16 mask = First(Least(kTileRows, rows - first));
-      const __m512i second = k + 1 < depth ? Low(p + stride + first, mask) : _mm512_setzero_si512();
-      _mm512_mask_storeu_epi32(out, First(kTileRows), Joined(Low(p + first, mask), second));
-      out += panel;
+    for (int64_t row = 0; row < rows; row += kPairLanes) {
+      const __mmask16 mask = First(rows - row);
+      const __m512i second = k + 1 < depth ? Low(p + stride + row, mask) : _mm512_setzero_si512();
+      _mm512_storeu_si512(to + row, Joined(Low(p + row, mask), second));
     }
+    to += kRowBlock;
   }
 }
 
@@ -65,14 +64,14 @@ void PackWholeB(const MatrixView& b, int64_t first, int64_t depth, int64_t colum
   }
 }
 
-// Rows of a block of a, or panels of kTileRows if its columns are next to each other.
+// A block of a by rows, or by columns if those are contiguous.
 template <typename T>
 void PackA(const MatrixView& a, int64_t row, int64_t rows, int64_t k, int64_t depth, uint32_t* to) {
   const T* data = static_cast<const T*>(a.data) + row * a.row_stride + k * a.column_stride;
   if (a.column_stride == 1) {
     PackRows(data, a.row_stride, rows, RoundUp(rows, kTileRows), depth, to);
   } else {
-    PackRowPanels(data, a.column_stride, rows, depth, to);
+    PackColumns(data, a.column_stride, rows, depth, to);
   }
 }
 
@@ -118,8 +117,7 @@ void Multiply(const Product& product, int64_t first_row, int64_t end_row, int64_
                   MultiplyTile(pairs, packed_a + i * kRowStride, kRowStride, 1, panel, c,
                                kColumnBlock, k > 0);
                 } else {
-                  MultiplyTile(pairs, packed_a + i * pairs, 1, kTileRows, panel, c, kColumnBlock,
-                               k > 0);
+                  MultiplyTile(pairs, packed_a + i, 1, kRowBlock, panel, c, kColumnBlock, k > 0);
                 }
               }
             }
