@@ -18,6 +18,8 @@ namespace {
 // the weight costs more than it gains up to so many.
 constexpr int64_t kFewRows = 16;
 constexpr int64_t kFewRowsInBf16 = 128;
+// Packing an element costs about as much as so many multiplications.
+constexpr int64_t kPackingCost = 30;
 // A thread is worth its start for this many multiplications.
 constexpr int64_t kGrain = 1 << 16;
 
@@ -44,29 +46,28 @@ void MultiplyFewRows(DotKernel dot, const Product& product) {
   });
 }
 
-// Cuts the result into one block for each thread, as square as can be.
+// Cuts the result into one block for each thread: of one size as far as tiles allow, and as square
+// as can be, because a block's rows of a and columns of b are packed for it alone.
 void MultiplyBlocks(const ProductKernel& kernel, const Product& product) {
   const int64_t work = product.rows * product.columns * product.depth;
   const int64_t threads =
       std::clamp<int64_t>(work / kGrain, 1, at::in_parallel_region() ? 1 : at::get_num_threads());
-  int64_t best_down = 1;
-  double least = 0;
-  for (int64_t down = 1; down <= threads; ++down) {
-    if (threads % down != 0) continue;
-    // What a thread packs, in rows of a and columns of b.
-    const double packed = static_cast<double>(product.rows) / down +
-                          static_cast<double>(product.columns) * down / threads;
-    if (down == 1 || packed < least) {
-      least = packed;
-      best_down = down;
-    }
-  }
-  const int64_t across = threads / best_down;
   const auto block = [](int64_t size, int64_t parts, int64_t unit) {
     return DivideUp(DivideUp(size, unit), parts) * unit;
   };
-  const int64_t rows = block(product.rows, best_down, kernel.tile_rows);
-  const int64_t columns = block(product.columns, across, kernel.tile_columns);
+  int64_t across = 1, rows = 0, columns = 0, least = 0;
+  for (int64_t down = 1; down <= threads; ++down) {
+    if (threads % down != 0) continue;
+    const int64_t block_rows = block(product.rows, down, kernel.tile_rows);
+    const int64_t block_columns = block(product.columns, threads / down, kernel.tile_columns);
+    const int64_t cost = block_rows * block_columns + kPackingCost * (block_rows + block_columns);
+    if (down == 1 || cost < least) {
+      least = cost;
+      across = threads / down;
+      rows = block_rows;
+      columns = block_columns;
+    }
+  }
   at::parallel_for(0, threads, 1, [&](int64_t first, int64_t end) {
     float* const scratch = ThreadScratch(kernel.scratch_floats(product.depth));
     for (int64_t part = first; part < end; ++part) {
