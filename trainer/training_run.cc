@@ -6,10 +6,12 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "parallel/checkpoint/checkpoint_folder.h"
+#include "parallel/checkpoint/rank_agreement.h"
 #include "runtime/base/build.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
@@ -21,6 +23,7 @@
 #include "runtime/text/unicode.h"
 #include "trainer/data/training_data.h"
 #include "trainer/evaluation_questions.h"
+#include "trainer/failure_event.h"
 #include "trainer/loop/checkpointing.h"
 #include "trainer/loop/evaluation.h"
 #include "trainer/loop/machine_limit.h"
@@ -76,20 +79,14 @@ class TrainingRun {
     return outcome == TrainingOutcome::kFinished ? 0 : comm::kSavedExitCode;
   }
 
-  // What is to be told of a failure; the caller tells it, this writes it down.
+  // What is to be told of a failure; the caller tells it, this writes it into the rank's log.
   absl::Status RecordFailure(absl::Status failure) {
     if (IsOutOfMemory(failure)) {
       failure = WithMemoryAdvice(failure, recipe_, model_.config, model_.model, compute_type_,
                                  RanksOfPlan(), std::min(AvailableMemoryNow(), AddressSpaceLeft()));
     }
-    // It may quote what a file holds, which is no UTF-8 then; an event is.
-    const std::string message = text::RepairUtf8(std::string(failure.message()));
-    WriteErrorToLogFiles(message);
-    if (events_ == nullptr) return failure;
-    Event event;
-    event.mutable_run_ended()->set_outcome(RunEnded::FAILED);
-    event.mutable_run_ended()->set_message(message);
-    events_->Append(std::move(event)).IgnoreError();
+    // It may quote what a file holds, which is no UTF-8 then.
+    WriteErrorToLogFiles(text::RepairUtf8(std::string(failure.message())));
     return failure;
   }
 
@@ -106,12 +103,14 @@ class TrainingRun {
     // So that no rank is still to look whether another launch writes the events.
     ranks_.Barrier("run folder");
     SetLogRank(ranks_.rank(), ranks_.size());
-    TANREN_RETURN_IF_ERROR(MakeDirectories(folder_.log(ranks_.rank()).parent_path()));
-    TANREN_RETURN_IF_ERROR(AddLogFile(folder_.log(ranks_.rank())));
     if (is_first()) {
       TANREN_ASSIGN_OR_RETURN(events_, EventLog::Open(folder_.root()));
     }
-    return absl::OkStatus();
+    EndEventsWithFailure(*world_.flight_recorder(), folder_.root(),
+                         parallel::BroadcastText(ranks_, is_first() ? events_->launch() : "",
+                                                 /*root=*/0, "run folder"));
+    TANREN_RETURN_IF_ERROR(MakeDirectories(folder_.log(ranks_.rank()).parent_path()));
+    return AddLogFile(folder_.log(ranks_.rank()));
   }
 
   // Where the run starts over, what an earlier one left goes only now: every rank has found the

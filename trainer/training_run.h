@@ -22,7 +22,7 @@ struct TrainingRunOptions {
 // The world that a run of the recipe needs.
 comm::WorldOptions WorldOptionsOf(const TrainingRunOptions& options);
 
-// A collective: every rank of the world calls it. Returns the process's exit code: 0 when all steps
+// A collective: every rank of the world, which has a run folder, calls it. Returns the process's exit code: 0 when all steps
 // are done, comm::kSavedExitCode when the run was asked to stop and has saved.
 absl::StatusOr<int> TrainRecipe(const TrainingRunOptions& options, comm::World& world);
 

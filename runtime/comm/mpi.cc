@@ -134,7 +134,7 @@ class MpiCommunicator final : public Communicator {
   [[noreturn]] void DoAbort(std::string_view reason) override {
     // One message: the explanation holds the reason, and one rank prints it.
     if (flight_recorder() != nullptr) {
-      telemetry::ExplainOnce(*flight_recorder());
+      telemetry::ExplainBeforeTheEnd(*flight_recorder());
     } else {
       LogError("rank {} ends the job: {}", rank(), reason);
     }

@@ -221,7 +221,7 @@ void World::Fail(const absl::Status& failure) {
   if (parts_->recorder == nullptr) {
     LogError("{}", Text(failure));
   } else {
-    telemetry::ExplainOnce(*parts_->recorder);
+    telemetry::ExplainBeforeTheEnd(*parts_->recorder);
   }
 }
 

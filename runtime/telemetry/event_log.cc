@@ -65,6 +65,11 @@ std::string NewLaunch() {
   return fmt::format("{:08x}{:08x}", device(), device());
 }
 
+std::string SocketPath() {
+  const char* path = std::getenv("TANREN_EVENT_SOCKET");
+  return path == nullptr ? "" : path;
+}
+
 // The file's bytes from `begin` on. (Not mapped: a writer may cut the file meanwhile.)
 absl::StatusOr<std::string> ReadFrom(const fs::path& path, uint64_t begin) {
   std::error_code error;
@@ -154,24 +159,45 @@ void EventSocket::Send(const std::string& record) {
   }
 }
 
-absl::StatusOr<std::unique_ptr<EventLog>> EventLog::Open(const fs::path& run) {
+absl::StatusOr<std::unique_ptr<EventLog>> EventLog::OpenFile(const fs::path& run,
+                                                             std::string launch) {
   const fs::path path = run / "events.pb";
   const int descriptor = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (descriptor < 0) return ErrnoOf("can't open", path);
-  const char* socket = std::getenv("TANREN_EVENT_SOCKET");
-  std::unique_ptr<EventLog> log(new EventLog(path, descriptor, socket == nullptr ? "" : socket));
-  if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: another process is writing it; is the run still going?", path.string()));
+  return std::unique_ptr<EventLog>(new EventLog(path, descriptor, std::move(launch)));
+}
+
+// (A file system without locks counts as held by nobody.)
+bool EventLog::Lock() { return flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK; }
+
+absl::Status EventLog::CutTorn(const EventsRead& read) {
+  if (read.torn_bytes == 0) return absl::OkStatus();
+  LogWarning("{}: the last {} bytes are no whole record and are cut", path_.string(),
+             read.torn_bytes);
+  if (ftruncate(descriptor_, static_cast<off_t>(read.end)) == 0) return absl::OkStatus();
+  return ErrnoOf("can't cut a torn record", path_);
+}
+
+absl::StatusOr<std::unique_ptr<EventLog>> EventLog::Open(const fs::path& run) {
+  TANREN_ASSIGN_OR_RETURN(std::unique_ptr<EventLog> log, OpenFile(run, NewLaunch()));
+  if (!log->Lock()) {
+    return absl::FailedPreconditionError(fmt::format(
+        "{}: another process is writing it; is the run still going?", log->path_.string()));
   }
-  TANREN_ASSIGN_OR_RETURN(const EventsRead read, ReadEvents(path));
-  if (read.torn_bytes > 0) {
-    LogWarning("{}: the last {} bytes are no whole record and are cut", path.string(),
-               read.torn_bytes);
-    if (ftruncate(descriptor, static_cast<off_t>(read.end)) != 0) {
-      return ErrnoOf("can't cut a torn record", path);
-    }
+  TANREN_ASSIGN_OR_RETURN(const EventsRead read, ReadEvents(log->path_));
+  TANREN_RETURN_IF_ERROR(log->CutTorn(read));
+  return log;
+}
+
+absl::StatusOr<std::unique_ptr<EventLog>> EventLog::Join(const fs::path& run, std::string launch) {
+  TANREN_ASSIGN_OR_RETURN(std::unique_ptr<EventLog> log, OpenFile(run, std::move(launch)));
+  const bool writer_is_gone = log->Lock();
+  TANREN_ASSIGN_OR_RETURN(const EventsRead read, ReadEvents(log->path_));
+  for (const Event& event : read.events) {
+    if (event.launch() == log->launch_) log->sequence_ = event.sequence();
   }
+  // What a living writer hasn't written whole yet isn't torn.
+  if (writer_is_gone) TANREN_RETURN_IF_ERROR(log->CutTorn(read));
   return log;
 }
 
@@ -184,11 +210,11 @@ bool EventLog::IsOpen(const fs::path& run) {
   return is_open;
 }
 
-EventLog::EventLog(fs::path path, int descriptor, std::string socket)
+EventLog::EventLog(fs::path path, int descriptor, std::string launch)
     : path_(std::move(path)),
       descriptor_(descriptor),
-      launch_(NewLaunch()),
-      socket_(std::move(socket)) {}
+      launch_(std::move(launch)),
+      socket_(SocketPath()) {}
 
 EventLog::~EventLog() { close(descriptor_); }
 

@@ -42,6 +42,14 @@ class EventSocket {
   int64_t dropped_ = 0;
 };
 
+struct EventsRead {
+  std::vector<Event> events;
+  // Where the last whole record ends: whoever follows the file reads on from here.
+  uint64_t end = 0;
+  // Bytes behind it that are no whole record: one that is being written, or was torn.
+  uint64_t torn_bytes = 0;
+};
+
 // The writer. One process at a time; its threads may share it.
 class EventLog {
  public:
@@ -49,6 +57,10 @@ class EventLog {
   // also sent to the socket that the environment's TANREN_EVENT_SOCKET names, if any.
   // kFailedPrecondition if another process is writing.
   static absl::StatusOr<std::unique_ptr<EventLog>> Open(const std::filesystem::path& run);
+  // For any process of the launch that has the last word in it: goes on with the numbers of
+  // `launch`, beside the writer where that one still lives, or behind it.
+  static absl::StatusOr<std::unique_ptr<EventLog>> Join(const std::filesystem::path& run,
+                                                        std::string launch);
   // Whether a process has this run's log open: the run is going.
   static bool IsOpen(const std::filesystem::path& run);
   EventLog(const EventLog&) = delete;
@@ -62,11 +74,19 @@ class EventLog {
   // end of a run and its checkpoints are on disk.
   absl::Status Append(Event event);
 
+  // What the launch is called in its events; no other launch of the run has the name.
+  const std::string& launch() const { return launch_; }
   // How many events the socket's reader missed.
   int64_t dropped() const;
 
  private:
-  EventLog(std::filesystem::path path, int descriptor, std::string socket);
+  EventLog(std::filesystem::path path, int descriptor, std::string launch);
+  static absl::StatusOr<std::unique_ptr<EventLog>> OpenFile(const std::filesystem::path& run,
+                                                            std::string launch);
+  // False where another process holds it.
+  bool Lock();
+  // What a writer left that is no whole record. Only with the lock.
+  absl::Status CutTorn(const EventsRead& read);
 
   const std::filesystem::path path_;
   const int descriptor_;
@@ -74,14 +94,6 @@ class EventLog {
   mutable std::mutex mutex_;
   int64_t sequence_ = 0;
   EventSocket socket_;
-};
-
-struct EventsRead {
-  std::vector<Event> events;
-  // Where the last whole record ends: whoever follows the file reads on from here.
-  uint64_t end = 0;
-  // Bytes behind it that are no whole record: one that is being written, or was torn.
-  uint64_t torn_bytes = 0;
 };
 
 // The whole records of an event file from byte `begin`, which is 0 or an earlier `end`.

@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
+#include <thread>
 #include <tuple>
 #include <vector>
 
@@ -24,6 +26,8 @@ constexpr int64_t kSilence = 10'000'000'000;
 // A process whose heartbeat is so much older than another's of its host has been stopped, or
 // starved.
 constexpr int64_t kStandstill = 1'000'000'000;
+// Enough to print a line and to bring an event to a disk; mpirun kills a second after SIGTERM.
+constexpr auto kTimeToExplain = std::chrono::milliseconds(300);
 
 const RecordedCall* LastCall(const FlightRecord& rank) {
   return rank.calls.empty() ? nullptr : &rank.calls.back();
@@ -275,26 +279,34 @@ std::filesystem::path ExplanationPath(const std::filesystem::path& folder,
   return folder / (name + ".txt");
 }
 
-bool ExplainOnce(const std::filesystem::path& folder, std::string_view launch) {
+std::optional<std::string> ExplainOnce(const std::filesystem::path& folder,
+                                       std::string_view launch) {
   const absl::StatusOr<std::vector<FlightRecord>> ranks = ReadFlightRecords(folder, launch);
-  if (!ranks.ok() || ranks->empty()) return false;
+  if (!ranks.ok() || ranks->empty()) return std::nullopt;
   if (std::all_of(ranks->begin(), ranks->end(),
                   [](const FlightRecord& rank) { return rank.status == RankStatus::kFinished; })) {
-    return false;
+    return std::nullopt;
   }
-  const std::string line = fmt::format("tanren: {}\n", Explain(*ranks));
+  std::string explanation = Explain(*ranks);
+  const std::string line = fmt::format("tanren: {}\n", explanation);
   // Who makes the file is the one who speaks.
   const std::filesystem::path path = ExplanationPath(folder, ranks->front().launch);
   const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-  if (file < 0) return false;
+  if (file < 0) return std::nullopt;
   const bool printed = write(STDERR_FILENO, line.data(), line.size()) >= 0;
   const bool kept = write(file, line.data(), line.size()) >= 0;
   close(file);
-  return printed || kept;
+  if (!printed && !kept) return std::nullopt;
+  return explanation;
 }
 
-bool ExplainOnce(const FlightRecorder& recorder) {
-  return ExplainOnce(recorder.folder(), recorder.launch());
+void ExplainBeforeTheEnd(const FlightRecorder& recorder) {
+  const std::optional<std::string> explanation = ExplainOnce(recorder.folder(), recorder.launch());
+  if (!explanation.has_value()) {
+    std::this_thread::sleep_for(kTimeToExplain);
+  } else if (const auto listener = recorder.explanation_listener(); listener != nullptr) {
+    listener(*explanation);
+  }
 }
 
 }  // namespace tanren::telemetry

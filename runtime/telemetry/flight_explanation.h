@@ -4,6 +4,7 @@
 #define TANREN_RUNTIME_TELEMETRY_FLIGHT_EXPLANATION_H_
 
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,10 +24,15 @@ std::string Explain(std::span<const FlightRecord> ranks);
 
 // Writes the explanation of the launch's records in `folder` to standard error, once for each
 // launch whoever asks: ranks, their watchers, or the process that started them. It stays in the
-// folder as explanation*.txt. False if someone else has explained, if all ranks finished well, or
-// if there is nothing to read.
-bool ExplainOnce(const std::filesystem::path& folder, std::string_view launch);
-bool ExplainOnce(const FlightRecorder& recorder);
+// folder as explanation*.txt. Returns what was written; nothing if someone else has explained, if
+// all ranks finished well, or if there is nothing to read.
+std::optional<std::string> ExplainOnce(const std::filesystem::path& folder,
+                                       std::string_view launch);
+
+// What a rank does about its launch's failure before it ends itself: explains it and tells the
+// recorder's listener, or gives the rank that does so the time for both, since its own end is that
+// of all ranks.
+void ExplainBeforeTheEnd(const FlightRecorder& recorder);
 
 // The file that ExplainOnce leaves.
 std::filesystem::path ExplanationPath(const std::filesystem::path& folder, std::string_view launch);

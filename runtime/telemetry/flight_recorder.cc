@@ -141,6 +141,16 @@ absl::StatusOr<std::unique_ptr<FlightRecorder>> FlightRecorder::Create(const Opt
   return std::unique_ptr<FlightRecorder>(new FlightRecorder(options, file));
 }
 
+void FlightRecorder::set_explanation_listener(ExplanationListener listener) {
+  const std::lock_guard lock(listener_mutex_);
+  listener_ = std::move(listener);
+}
+
+FlightRecorder::ExplanationListener FlightRecorder::explanation_listener() const {
+  const std::lock_guard lock(listener_mutex_);
+  return listener_;
+}
+
 void FlightRecorder::Heartbeat(std::stop_token stop) {
   std::mutex mutex;
   std::condition_variable_any wake;

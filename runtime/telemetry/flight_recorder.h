@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -88,6 +90,12 @@ class FlightRecorder {
   void Fail(std::string_view message);
   void Terminate(std::string_view reason);  // by a signal from outside: not this rank's failure
 
+  // Hears why the launch failed, if it is this process that explains it (flight_explanation.h):
+  // once, on any thread, while other ranks wait a moment for it before they end.
+  using ExplanationListener = std::function<void(std::string_view explanation)>;
+  void set_explanation_listener(ExplanationListener listener);
+  ExplanationListener explanation_listener() const;  // empty if none was set
+
   const std::filesystem::path& folder() const { return folder_; }
   int rank() const { return rank_; }
   int world_size() const { return world_size_; }
@@ -104,6 +112,8 @@ class FlightRecorder {
   int world_size_;
   std::string launch_;
   File* file_;
+  mutable std::mutex listener_mutex_;
+  ExplanationListener listener_;
   std::jthread heartbeat_;
 
   friend absl::StatusOr<FlightRecord> ReadFlightRecord(const std::filesystem::path& path,

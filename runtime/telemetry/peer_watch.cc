@@ -13,9 +13,6 @@
 namespace tanren::telemetry {
 namespace {
 
-// Who doesn't explain gives the one who does the time to be heard before the launcher kills all.
-constexpr auto kTimeToExplain = std::chrono::milliseconds(300);
-
 int64_t Now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::system_clock::now().time_since_epoch())
@@ -69,7 +66,7 @@ void PeerWatch::Run(std::stop_token stop) {
     const std::optional<std::string> reason =
         ReasonToEnd(*ranks, recorder_.rank(), Now(), options_.collective_timeout);
     if (!reason.has_value() || stop.stop_requested()) continue;
-    if (!ExplainOnce(recorder_)) std::this_thread::sleep_for(kTimeToExplain);
+    ExplainBeforeTheEnd(recorder_);
     recorder_.Terminate(*reason);
     _exit(kPeerFailedExitCode);
   }

@@ -28,8 +28,8 @@ std::optional<std::string> ReasonToEnd(std::span<const FlightRecord> ranks, int 
                                        int64_t now_ns, std::chrono::milliseconds timeout);
 
 // A thread that looks at the peers' records through the shared folder. Where there is a reason to
-// end, the explanation is printed (by one rank, ExplainOnce) and this process exits at once,
-// without MPI, which may be what hangs; the launcher then ends ranks of other hosts.
+// end, the explanation is printed (by one rank, see ExplainBeforeTheEnd) and this process exits at
+// once, without MPI, which may be what hangs; the launcher then ends ranks of other hosts.
 class PeerWatch {
  public:
   // The recorder must outlive it.

@@ -3,16 +3,12 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <chrono>
-
 #include "runtime/telemetry/flight_explanation.h"
 
 namespace tanren::telemetry {
 namespace {
 
 constexpr int kTerminatedExitCode = 128 + SIGTERM;
-// The explanation comes from one rank; the others let it be heard first.
-constexpr auto kTimeToExplain = std::chrono::milliseconds(100);
 
 // What the thread waits for; SIGUSR2 wakes it to stop.
 sigset_t AwaitedSignals() {
@@ -57,7 +53,7 @@ void SignalThread::Run() {
     if (signal != SIGTERM) continue;
     if (FlightRecorder* recorder = recorder_; recorder != nullptr) {
       recorder->Terminate("SIGTERM");
-      if (!ExplainOnce(*recorder)) std::this_thread::sleep_for(kTimeToExplain);
+      ExplainBeforeTheEnd(*recorder);
     }
     _exit(kTerminatedExitCode);
   }

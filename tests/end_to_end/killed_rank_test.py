@@ -7,7 +7,8 @@ import signal
 import time
 import unittest
 
-from worker_runs import WorkerProcess, WorkerTest, column, kill, metrics_of, pids_of, run_worker, steps_of, wait_until
+from worker_runs import (LAUNCH, RUN_ENDED, WorkerProcess, WorkerTest, column, events_of, kill, metrics_of, pids_of, run_worker,
+                         steps_of, wait_until)
 
 LIMIT = 10  # seconds from the fault to the end
 RANKS = 3
@@ -34,15 +35,23 @@ class KilledRankTest(WorkerTest):
     def pid_of(self, rank, run):
         return next(pid for pid, found in pids_of(run).items() if found == rank)
 
-    def end_by(self, number, run, process, wait=0):
+    def end_by(self, number, run, process, wait=0, victim=VICTIM):
         """Sends the signal to one rank, and returns the one message that is said about it."""
-        kill(self.pid_of(VICTIM, run), number)
+        kill(self.pid_of(victim, run), number)
         fault = time.monotonic()
         outcome = process.outcome(LIMIT + wait)
         wait_until(lambda: not pids_of(run), "every process's end", max(0, fault + LIMIT + wait - time.monotonic()))
         self.assertNotEqual(outcome.code, 0)
         self.assertEqual(len(outcome.messages()), 1, str(outcome))
+        self.assert_events_end_with(outcome.messages()[0], run)
         return outcome.messages()[0]
+
+    def assert_events_end_with(self, message, run):
+        """Whichever rank wrote it."""
+        events = events_of((run / "events.pb").read_bytes())
+        self.assertIn(message.removeprefix("tanren: ").encode(), events[-1][RUN_ENDED])
+        self.assertEqual([RUN_ENDED in event for event in events].count(True), 1)
+        self.assertEqual(len({event[LAUNCH] for event in events}), 1)
 
     def assert_resumes(self, run):
         done = column(run, "step")[-1]
@@ -55,6 +64,18 @@ class KilledRankTest(WorkerTest):
         self.assertIn(f"rank {VICTIM} died without an exit record", message)
         self.assertRegex(message.split(";")[0], CALL)
         self.assert_resumes(run)
+
+    def test_the_first_rank_that_is_killed_is_an_event_too(self):
+        run, process = self.start("first-killed")
+        self.assertIn("rank 0 died without an exit record", self.end_by(signal.SIGKILL, run, process, victim=0))
+
+    def test_a_rank_that_fails_alone_before_the_first_step_is_an_event(self):
+        run = self.folder / "runs" / "no-log"
+        (run / "logs" / f"rank-{VICTIM}.log").mkdir(parents=True)
+        outcome = run_worker("train", self.write_recipe("no-log"), "--run", run, ranks=RANKS)
+        self.assertEqual(len(outcome.messages()), 1, str(outcome))
+        self.assertIn(f"rank-{VICTIM}.log", outcome.messages()[0])
+        self.assert_events_end_with(outcome.messages()[0], run)
 
     def test_a_rank_that_hangs_is_named_and_ends_all(self):
         patience = 2
@@ -85,6 +106,7 @@ class KilledRankTest(WorkerTest):
         self.assertNotEqual(outcome.code, 0)
         self.assertEqual(len(outcome.messages()), 1, str(outcome))
         self.assertIn(f"{rows}:{len(lines) + 1}: \"text\" is number, expected a string", outcome.messages()[0])
+        self.assert_events_end_with(outcome.messages()[0], run)
         done = column(run, "step")[-1]
         self.assertGreater(done, 2)
         # The row's step wasn't done, and what was is there.

@@ -11,47 +11,13 @@ import tempfile
 import threading
 import unittest
 
-from worker_runs import (WorkerProcess, WorkerTest, column, kill, messages_in, metrics_of, pids_of, run_worker,
-                         steps_of, wait_until)
+from worker_runs import (LAUNCH, RUN_ENDED, RUN_STARTED, SEQUENCE, WorkerProcess, WorkerTest, column, events_of, kill,
+                         metrics_of, pids_of, run_worker, steps_of, wait_until)
 
 STEPS = 6
 COLUMNS = ("step", "loss", "gradient_norm", "learning_rate", "targets", "tokens", "documents")
-
-# Of proto/event.proto.
-SEQUENCE, LAUNCH, RUN_STARTED, STEP_FINISHED, EVALUATION, CHECKPOINT, RUN_ENDED = 1, 3, 10, 11, 12, 13, 14
-
-
-def fields_of(message):
-    """The top-level fields of a protocol buffer: number -> value (an integer, or bytes)."""
-    fields, at = {}, 0
-
-    def varint():
-        nonlocal at
-        value, shift = 0, 0
-        while True:
-            byte = message[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-
-    while at < len(message):
-        key = varint()
-        number, kind = key >> 3, key & 7
-        if kind == 0:
-            fields[number] = varint()
-            continue
-        size = varint() if kind == 2 else {1: 8, 5: 4}[kind]
-        fields[number] = message[at:at + size]
-        at += size
-    return fields
-
-
-def events_of(data):
-    records, rest = messages_in(data)
-    assert rest == 0, f"{rest} bytes are no whole record"
-    return [fields_of(record) for record in records]
+# Of proto/event.proto, as those of worker_runs.
+STEP_FINISHED, EVALUATION, CHECKPOINT = 11, 12, 13
 
 
 def kinds(events):

@@ -224,6 +224,10 @@ def column(run, name):
     return [line[name] for line in steps_of(run)]
 
 
+# Of proto/event.proto.
+SEQUENCE, LAUNCH, RUN_STARTED, RUN_ENDED = 1, 3, 10, 14
+
+
 def messages_in(data):
     """The length-delimited records of `data` as bytes, and how many bytes are no whole record."""
     records, at = [], 0
@@ -243,6 +247,39 @@ def messages_in(data):
         records.append(data[begin:begin + size])
         at = begin + size
     return records, len(data) - at
+
+
+def fields_of(message):
+    """The top-level fields of a protocol buffer: number -> value (an integer, or bytes)."""
+    fields, at = {}, 0
+
+    def varint():
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+
+    while at < len(message):
+        key = varint()
+        number, kind = key >> 3, key & 7
+        if kind == 0:
+            fields[number] = varint()
+            continue
+        size = varint() if kind == 2 else {1: 8, 5: 4}[kind]
+        fields[number] = message[at:at + size]
+        at += size
+    return fields
+
+
+def events_of(data):
+    records, rest = messages_in(data)
+    assert rest == 0, f"{rest} bytes are no whole record"
+    return [fields_of(record) for record in records]
 
 
 class WorkerTest(unittest.TestCase):

@@ -114,6 +114,29 @@ TEST_F(EventLogTest, ASecondWriterIsRefused) {
   EXPECT_TRUE(absl::IsFailedPrecondition(EventLog::Open(run_).status()));
 }
 
+TEST_F(EventLogTest, TheLastWordOfALaunchStandsBehindItsWriterAliveOrGone) {
+  std::string launch;
+  {
+    const auto log = Open();
+    launch = log->launch();
+    ASSERT_TRUE(log->Append(Step(1)).ok());
+    ASSERT_TRUE((*EventLog::Join(run_, launch))->Append(Step(2)).ok());
+    EXPECT_TRUE(EventLog::IsOpen(run_)) << "the writer's";
+  }
+  // What a writer that was killed left isn't in the way.
+  ASSERT_TRUE(WriteFileAtomically(run_ / "events.pb", File() + "\x7f torn").ok());
+  ASSERT_TRUE((*EventLog::Join(run_, launch))->Append(Step(3)).ok());
+  ASSERT_TRUE((*EventLog::Join(run_, "another"))->Append(Step(4)).ok());
+  const absl::StatusOr<EventsRead> read = ReadEvents(run_ / "events.pb");
+  ASSERT_EQ(read->events.size(), 4);
+  EXPECT_EQ(read->torn_bytes, 0);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(read->events[i].sequence(), i + 1);
+    EXPECT_EQ(read->events[i].launch(), launch);
+  }
+  EXPECT_EQ(read->events[3].sequence(), 1);
+}
+
 TEST_F(EventLogTest, WhetherItIsOpenCanBeSeenByOthersAndHindersNobody) {
   EXPECT_FALSE(EventLog::IsOpen(run_));
   {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fmt/format.h"
 #include "runtime/base/file.h"
 
 namespace tanren::telemetry {
@@ -211,14 +212,29 @@ TEST_F(ExplainOnceTest, OneOfAllWhoAskSpeaks) {
   const auto zero = NewRecorder(0), one = NewRecorder(1);
   one->Fail("no memory");
   testing::internal::CaptureStderr();
-  EXPECT_TRUE(ExplainOnce(*zero));
-  EXPECT_FALSE(ExplainOnce(*one));
-  EXPECT_FALSE(ExplainOnce(folder_, "job/7"));
-  const std::string line =
-      "tanren: rank 1 failed before its first collective: no memory; rank 0 "
-      "had been before its first collective\n";
+  const std::string explanation =
+      "rank 1 failed before its first collective: no memory; rank 0 had been before its first "
+      "collective";
+  EXPECT_EQ(ExplainOnce(folder_, "job/7"), explanation);
+  EXPECT_EQ(ExplainOnce(folder_, "job/7"), std::nullopt);
+  const std::string line = "tanren: " + explanation + "\n";
   EXPECT_EQ(testing::internal::GetCapturedStderr(), line);
   EXPECT_EQ(*ReadFile(folder_ / "explanation-job_7.txt"), line);
+}
+
+TEST_F(ExplainOnceTest, TheListenerOfTheRankThatSpeaksHearsIt) {
+  const auto zero = NewRecorder(0), one = NewRecorder(1);
+  std::vector<std::string> heard;
+  for (const auto& recorder : {zero.get(), one.get()}) {
+    recorder->set_explanation_listener([&heard, recorder](std::string_view explanation) {
+      heard.push_back(fmt::format("by {}: {}", recorder->rank(), explanation));
+    });
+  }
+  one->Fail("no memory");
+  ExplainBeforeTheEnd(*one);
+  ExplainBeforeTheEnd(*zero);
+  EXPECT_THAT(heard, testing::ElementsAre(testing::StartsWith(
+                         "by 1: rank 1 failed before its first collective: no memory; ")));
 }
 
 TEST_F(ExplainOnceTest, NothingIsSaidWhereAllWentWell) {
@@ -226,8 +242,8 @@ TEST_F(ExplainOnceTest, NothingIsSaidWhereAllWentWell) {
   zero->Finish();
   one->Finish();
   testing::internal::CaptureStderr();
-  EXPECT_FALSE(ExplainOnce(*zero));
-  EXPECT_FALSE(ExplainOnce(folder_, "another launch"));
+  EXPECT_EQ(ExplainOnce(folder_, "job/7"), std::nullopt);
+  EXPECT_EQ(ExplainOnce(folder_, "another launch"), std::nullopt);
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   EXPECT_FALSE(fs::exists(ExplanationPath(folder_, "job/7")));
 }
