@@ -6,9 +6,9 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "trainer/report/points.h"
 #include "trainer/report/run_record.h"
 
 namespace tanren::trainer {
@@ -17,9 +17,9 @@ struct LineSeries {
   std::string name;  // in the legend; empty: not there
   // In the order of x. More points than a chart can show are thinned to their buckets' means, with
   // a band from the least to the most of each.
-  std::vector<std::pair<double, double>> line;
+  Points line;
   // Drawn as dots joined by a dashed line: what is measured now and then.
-  std::vector<std::pair<double, double>> dots;
+  Points dots;
   // Where the line has no number: it breaks there, and a cross marks the place.
   std::vector<double> gaps;
   int style = 0;          // which run it is of: gives colour and dashes

@@ -18,8 +18,6 @@
 namespace tanren::trainer {
 namespace {
 
-using Points = std::vector<std::pair<double, double>>;
-
 constexpr char kHead[] = R"(<!doctype html>
 <html lang="en">
 <head>

@@ -74,11 +74,14 @@ std::vector<Asking> ParseAskings(const Json& json) {
 absl::Status ReadLatestLaunch(const fs::path& path, RunRecord& run) {
   if (!Exists(path)) return absl::OkStatus();
   TANREN_ASSIGN_OR_RETURN(const EventsRead read, ReadEvents(path));
+  std::string launch;
   for (const Event& event : read.events) {
     if (event.has_run_started()) {
+      launch = event.launch();
       run.started = event.run_started();
       run.ended.reset();
-    } else if (event.has_run_ended()) {
+    } else if (event.has_run_ended() && (!run.started || event.launch() == launch)) {
+      // (A later launch that failed before its first step has changed nothing of the run.)
       run.ended = event.run_ended();
     }
   }
@@ -87,8 +90,8 @@ absl::Status ReadLatestLaunch(const fs::path& path, RunRecord& run) {
 
 }  // namespace
 
-std::vector<std::pair<double, double>> RunRecord::Series(std::string_view metric) const {
-  std::vector<std::pair<double, double>> points;
+Points RunRecord::Series(std::string_view metric) const {
+  Points points;
   for (const MetricsLine& line : metrics) {
     for (const auto& [name, value] : line.values) {
       if (name == metric && std::isfinite(value)) {

@@ -16,6 +16,7 @@
 #include "nlohmann/json.hpp"
 #include "proto/event.pb.h"
 #include "runtime/telemetry/metrics_file.h"
+#include "trainer/report/points.h"
 
 namespace tanren::trainer {
 
@@ -53,14 +54,14 @@ struct RunRecord {
   std::filesystem::path folder;
   std::string name;
   std::string recipe;                 // YAML, as it was resolved
-  std::optional<RunStarted> started;  // of the latest launch
-  std::optional<RunEnded> ended;      // of the latest launch
+  std::optional<RunStarted> started;  // of the latest launch that came to its first step
+  std::optional<RunEnded> ended;      // of the same; where there is none, of the latest at all
   std::vector<MetricsLine> metrics;   // by step
   std::vector<Asking> askings;        // by step
   std::optional<EvaluationRecord> before, after;
 
   // (step, value) of the lines that have the metric and a number for it.
-  std::vector<std::pair<double, double>> Series(std::string_view metric) const;
+  Points Series(std::string_view metric) const;
   // The steps of the lines that have the metric, but NaN or an infinity for it.
   std::vector<double> Gaps(std::string_view metric) const;
 };

@@ -10,8 +10,6 @@
 namespace tanren::trainer {
 namespace {
 
-using Points = std::vector<std::pair<double, double>>;
-
 double Median(const Points& points) {
   std::vector<double> values;
   for (const auto& [step, value] : points) values.push_back(value);

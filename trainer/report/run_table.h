@@ -4,9 +4,9 @@
 
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "trainer/report/points.h"
 #include "trainer/report/run_record.h"
 
 namespace tanren::trainer {
@@ -15,7 +15,7 @@ namespace tanren::trainer {
 std::string StateOf(const RunRecord& run);
 
 // "first → last" of a metric, (step, value); a dash where it wasn't taken.
-std::string Change(const std::vector<std::pair<double, double>>& points);
+std::string Change(const Points& points);
 
 // A row for each run; `names` are theirs on the page.
 std::string RunTable(std::span<const RunRecord> runs, const std::vector<std::string>& names);

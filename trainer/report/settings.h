@@ -1,4 +1,4 @@
-// What the recipes of several runs have in common, and in what they differ.
+// In which settings the recipes of several runs differ.
 #ifndef TANREN_TRAINER_REPORT_SETTINGS_H_
 #define TANREN_TRAINER_REPORT_SETTINGS_H_
 

@@ -5,12 +5,10 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
+
+#include "trainer/report/points.h"
 
 namespace tanren::trainer {
-
-using Points = std::vector<std::pair<double, double>>;
 
 // An entry of a chart's legend.
 struct LegendEntry {

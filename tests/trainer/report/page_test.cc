@@ -90,11 +90,10 @@ TEST(ReportPage, ShowsMemoryWithItsPeakAndTheGpusWhereThereIsOne) {
 
 TEST(ReportPage, OfAFailedRunSaysWhyAndShowsWhatThereIs) {
   const std::filesystem::path folder = SmallRun("failing");
-  auto events = ValueOrThrow(EventLog::Open(folder));
   Event failed;
   failed.mutable_run_ended()->set_outcome(RunEnded::FAILED);
   failed.mutable_run_ended()->set_message("gradients of model.layers.7 are NaN\n<more>");
-  ThrowIfError(events->Append(failed));
+  AppendEvent(folder, failed);
   const RunRecord run = ValueOrThrow(ReadRun(folder));
   EXPECT_THAT(ReportPage({&run, 1}),
               AllOf(HasSubstr("<td>failed<td"),

@@ -49,17 +49,26 @@ TEST(RunRecord, HasTheScoresOfMultipleChoiceWhereTheyWereTaken) {
 
 TEST(RunRecord, OfTheLatestLaunchSaysWhetherItEnded) {
   const std::filesystem::path folder = SmallRun("relaunched");
-  auto events = ValueOrThrow(EventLog::Open(folder));
   Event saved;
   saved.mutable_run_ended()->set_outcome(RunEnded::SAVED);
-  ThrowIfError(events->Append(saved));
+  AppendEvent(folder, saved);
   EXPECT_EQ(ValueOrThrow(ReadRun(folder)).ended->outcome(), RunEnded::SAVED);
   Event again;
   again.mutable_run_started()->set_world_size(4);
-  ThrowIfError(events->Append(again));
+  ThrowIfError(ValueOrThrow(EventLog::Open(folder))->Append(again));
   const RunRecord run = ValueOrThrow(ReadRun(folder));
   EXPECT_EQ(run.started->world_size(), 4);
   EXPECT_FALSE(run.ended.has_value());
+}
+
+TEST(RunRecord, ALaunchThatFailedBeforeItsFirstStepLeavesTheEarlierOnesEnd) {
+  const std::filesystem::path folder = SmallRun("failed_resume");
+  Event event;
+  event.mutable_run_ended()->set_outcome(RunEnded::SAVED);
+  AppendEvent(folder, event);
+  event.mutable_run_ended()->set_outcome(RunEnded::FAILED);
+  ThrowIfError(ValueOrThrow(EventLog::Open(folder))->Append(event));
+  EXPECT_EQ(ValueOrThrow(ReadRun(folder)).ended->outcome(), RunEnded::SAVED);
 }
 
 TEST(RunRecord, OfARunThatNeverStartedIsEmpty) {

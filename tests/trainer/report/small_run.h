@@ -42,6 +42,13 @@ inline std::filesystem::path SmallRun(const std::string& name) {
   return folder;
 }
 
+// How the events of the folder's launch go on.
+inline void AppendEvent(const std::filesystem::path& folder, const Event& event) {
+  const std::string launch =
+      ValueOrThrow(ReadEvents(RunFolder(folder).events())).events.back().launch();
+  ThrowIfError(ValueOrThrow(EventLog::Join(folder, launch))->Append(event));
+}
+
 inline std::string EvaluationJson(double share, const std::string& text, bool right) {
   return R"({"model": "m", "held_out": null, "exact_match": {"right": 1, "questions": 2, "share": )" +
          std::to_string(share) +
