@@ -138,83 +138,110 @@ void Resize(const at::Tensor& tensor, const at::Tensor& result, const std::strin
   tensor.unsafeGetTensorImpl()->set_sizes_and_strides(resized.sizes(), resized.strides());
 }
 
-// Runs an operation of the CPU's on the same memory; new results are copied to memory of the
+// An operation of the CPU's that is run on the same memory; new results are copied to memory of the
 // device's.
-void RunOnHost(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
-  const c10::FunctionSchema& schema = op.schema();
-  const std::string& name = schema.name();
-  const size_t first = stack->size() - schema.arguments().size();
-  std::vector<c10::IValue> originals(stack->begin() + static_cast<ptrdiff_t>(first), stack->end());
-  std::optional<at::Device> device;
-  bool waits = kWaiting.contains(name);
-  std::vector<std::pair<at::Tensor, at::Tensor>> resizable;  // results without elements, and ours
+class HostCall {
+ public:
+  HostCall(const c10::OperatorHandle& op, torch::jit::Stack* stack)
+      : op_(op),
+        schema_(op.schema()),
+        stack_(*stack),
+        first_(stack->size() - schema_.arguments().size()),
+        originals_(stack->begin() + static_cast<ptrdiff_t>(first_), stack->end()),
+        waits_(kWaiting.contains(schema_.name())) {}
 
-  const auto replace = [&](const at::Tensor& tensor, const c10::Argument& argument) {
-    if (!IsOnFake(tensor)) return tensor;
-    device = tensor.device();
-    const auto* alias = argument.alias_info();
-    Touch(tensor, alias != nullptr && alias->isWrite() ? Kind::kWrite : Kind::kRead, name);
-    if (name.starts_with("aten::index") && tensor.scalar_type() == at::kBool) waits = true;
-    if (alias == nullptr || !alias->isWrite() || tensor.numel() > 0) return OnHost(tensor);
-    return resizable
-        .emplace_back(tensor, at::empty(tensor.sizes(), at::TensorOptions(tensor.scalar_type())))
-        .second;
-  };
-  for (size_t i = 0; i < originals.size(); ++i) {
-    const c10::Argument& argument = schema.arguments()[i];
-    const c10::IValue& value = originals[i];
-    c10::IValue& place = (*stack)[first + i];
+  void Run() {
+    for (size_t i = 0; i < originals_.size(); ++i) TakeArgument(i);
+    if (!device_) device_ = FakeDevice(CurrentFakeDevice());
+    Note();
+    op_.callBoxed(&stack_);
+    for (const auto& [tensor, result] : resizable_) {
+      if (result.numel() > 0) Resize(tensor, result, schema_.name());
+    }
+    for (size_t i = 0; i < schema_.returns().size(); ++i) GiveResult(i);
+  }
+
+ private:
+  void TakeArgument(size_t i) {
+    const c10::Argument& argument = schema_.arguments()[i];
+    const c10::IValue& value = originals_[i];
+    c10::IValue& place = stack_[first_ + i];
     if (value.isTensor()) {
-      place = replace(value.toTensor(), argument);
+      place = HostOf(value.toTensor(), argument);
     } else if (value.isTensorList()) {
       std::vector<at::Tensor> list;
       for (const at::Tensor& tensor : value.toTensorVector()) {
-        list.push_back(replace(tensor, argument));
+        list.push_back(HostOf(tensor, argument));
       }
       place = c10::IValue(list);
     } else if (value.isOptionalTensorList()) {
       c10::List<std::optional<at::Tensor>> list;
       for (const std::optional<at::Tensor>& tensor : value.toOptionalTensorVector()) {
-        list.push_back(tensor ? std::optional(replace(*tensor, argument)) : std::nullopt);
+        list.push_back(tensor ? std::optional(HostOf(*tensor, argument)) : std::nullopt);
       }
       place = c10::IValue(list);
     } else if (value.isDevice()) {
-      device = value.toDevice();
+      device_ = value.toDevice();
       place = at::Device(at::kCPU);
     }
   }
-  if (!device) device = FakeDevice(CurrentFakeDevice());
-  if (waits) NoteFakeWait(*device, name);
-  {
-    FakeDeviceState& state = FakeStateOf(*device);
+
+  at::Tensor HostOf(const at::Tensor& tensor, const c10::Argument& argument) {
+    if (!IsOnFake(tensor)) return tensor;
+    device_ = tensor.device();
+    const auto* alias = argument.alias_info();
+    const bool is_written = alias != nullptr && alias->isWrite();
+    Touch(tensor, is_written ? Kind::kWrite : Kind::kRead, schema_.name());
+    // How many elements a mask takes is a value.
+    if (schema_.name().starts_with("aten::index") && tensor.scalar_type() == at::kBool) {
+      waits_ = true;
+    }
+    if (!is_written || tensor.numel() > 0) return OnHost(tensor);
+    return resizable_
+        .emplace_back(tensor, at::empty(tensor.sizes(), at::TensorOptions(tensor.scalar_type())))
+        .second;
+  }
+
+  void Note() {
+    if (waits_) NoteFakeWait(*device_, schema_.name());
+    FakeDeviceState& state = FakeStateOf(*device_);
     std::lock_guard lock(state.mutex);
     ++state.use.operations;
   }
-  op.callBoxed(stack);
-  for (const auto& [tensor, result] : resizable) {
-    if (result.numel() > 0) Resize(tensor, result, name);
-  }
 
-  const size_t results = stack->size() - schema.returns().size();
-  for (size_t i = 0; i < schema.returns().size(); ++i) {
-    c10::IValue& result = (*stack)[results + i];
-    const auto* alias = schema.returns()[i].alias_info();
+  void GiveResult(size_t i) {
+    c10::IValue& result = stack_[stack_.size() - schema_.returns().size() + i];
+    const auto* alias = schema_.returns()[i].alias_info();
     if (alias != nullptr) {
-      TANREN_CHECK(alias->isWrite(), "the fake device has no view {}", name);
-      for (size_t a = 0; a < originals.size(); ++a) {
-        const auto* of_argument = schema.arguments()[a].alias_info();
-        if (of_argument != nullptr && *of_argument == *alias) result = originals[a];
+      TANREN_CHECK(alias->isWrite(), "the fake device has no view {}", schema_.name());
+      for (size_t a = 0; a < originals_.size(); ++a) {
+        const auto* of_argument = schema_.arguments()[a].alias_info();
+        if (of_argument != nullptr && *of_argument == *alias) result = originals_[a];
       }
     } else if (result.isTensor()) {
-      result = ToDeviceMemory(result.toTensor(), *device, name);
+      result = ToDeviceMemory(result.toTensor(), *device_, schema_.name());
     } else if (result.isTensorList()) {
       std::vector<at::Tensor> list;
       for (const at::Tensor& tensor : result.toTensorVector()) {
-        list.push_back(ToDeviceMemory(tensor, *device, name));
+        list.push_back(ToDeviceMemory(tensor, *device_, schema_.name()));
       }
       result = c10::IValue(list);
     }
   }
+
+  const c10::OperatorHandle& op_;
+  const c10::FunctionSchema& schema_;
+  torch::jit::Stack& stack_;
+  const size_t first_;  // argument's place on the stack
+  const std::vector<c10::IValue> originals_;
+  std::optional<at::Device> device_;
+  bool waits_;
+  // Results without elements, and what stands for them on the host.
+  std::vector<std::pair<at::Tensor, at::Tensor>> resizable_;
+};
+
+void RunOnHost(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
+  HostCall(op, stack).Run();
 }
 
 TORCH_LIBRARY_IMPL(_, PrivateUse1, m) {
