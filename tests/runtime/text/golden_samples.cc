@@ -55,4 +55,18 @@ std::vector<GoldenSample> ReadGoldenSamples(const std::string& kind) {
   return samples;
 }
 
+std::string KindOf(const testing::TestParamInfo<PublishedTokenizer>& info) {
+  return info.param.kind;
+}
+
+void ExpectGoldenSamples(const Tokenizer& tokenizer, const std::string& kind) {
+  for (const GoldenSample& sample : ReadGoldenSamples(kind)) {
+    ASSERT_EQ(tokenizer.Encode(sample.text, SpecialTokens::kParse), sample.ids) << sample.line;
+    ASSERT_EQ(tokenizer.Encode(sample.text, SpecialTokens::kPlainText), sample.plain)
+        << sample.line;
+    ASSERT_EQ(tokenizer.Decode(sample.ids, false), sample.decoded) << sample.line;
+    ASSERT_EQ(tokenizer.Decode(sample.ids, true), sample.decoded_skip) << sample.line;
+  }
+}
+
 }  // namespace tanren::text

@@ -7,6 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "gtest/gtest.h"
+#include "runtime/text/tokenizer.h"
+
 namespace tanren::text {
 
 struct GoldenSample {
@@ -27,6 +30,19 @@ std::string ReadGoldenFile(const std::string& path);
 
 // <kind>.samples.jsonl; throws Error if there are less than 200.
 std::vector<GoldenSample> ReadGoldenSamples(const std::string& kind);
+
+// The tokenizers of published models: the file's name, and that of the pre-tokenizer in a GGUF.
+struct PublishedTokenizer {
+  const char* kind;
+  const char* pre_tokenizer;
+};
+inline constexpr PublishedTokenizer kPublishedTokenizers[] = {
+    {"gpt2", "gpt-2"}, {"llama3", "llama-bpe"}, {"qwen", "qwen2"}, {"smollm", "smollm"}};
+// Of a test's parameter.
+std::string KindOf(const testing::TestParamInfo<PublishedTokenizer>& info);
+
+// Expects the ids and the text of each of the kind's samples; stops at the first that differs.
+void ExpectGoldenSamples(const Tokenizer& tokenizer, const std::string& kind);
 
 }  // namespace tanren::text
 

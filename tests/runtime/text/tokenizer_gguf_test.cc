@@ -16,9 +16,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr auto kParse = SpecialTokens::kParse;
-constexpr auto kPlainText = SpecialTokens::kPlainText;
-
 // What a converter writes for a tokenizer.json.
 TokenizerVocabulary AsGguf(const nlohmann::json& document, std::string pre_tokenizer) {
   TokenizerVocabulary vocabulary;
@@ -44,12 +41,7 @@ TokenizerVocabulary AsGguf(const nlohmann::json& document, std::string pre_token
   return vocabulary;
 }
 
-struct Named {
-  const char* kind;
-  const char* pre_tokenizer;
-};
-
-class NamedPreTokenizers : public testing::TestWithParam<Named> {};
+class NamedPreTokenizers : public testing::TestWithParam<PublishedTokenizer> {};
 
 TEST_P(NamedPreTokenizers, GiveTheIdsOfThePublishedFiles) {
   const std::string path = GoldenFolder() + "/" + GetParam().kind + ".tokenizer.json";
@@ -59,17 +51,11 @@ TEST_P(NamedPreTokenizers, GiveTheIdsOfThePublishedFiles) {
   vocabulary.special.bos = from_json->TokenToId("<|begin_of_text|>");
   const auto tokenizer = ValueOrThrow(Tokenizer::FromVocabulary(vocabulary));
   EXPECT_EQ(tokenizer->prefix_ids(), from_json->prefix_ids());
-  for (const GoldenSample& sample : ReadGoldenSamples(GetParam().kind)) {
-    ASSERT_EQ(tokenizer->Encode(sample.text, kParse), sample.ids) << sample.line;
-    ASSERT_EQ(tokenizer->Encode(sample.text, kPlainText), sample.plain) << sample.line;
-    ASSERT_EQ(tokenizer->Decode(sample.ids, true), sample.decoded_skip) << sample.line;
-  }
+  ExpectGoldenSamples(*tokenizer, GetParam().kind);
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, NamedPreTokenizers,
-                         testing::Values(Named{"gpt2", "gpt-2"}, Named{"llama3", "llama-bpe"},
-                                         Named{"qwen", "qwen2"}, Named{"smollm", "smollm"}),
-                         [](const auto& named) { return std::string(named.param.kind); });
+INSTANTIATE_TEST_SUITE_P(Kinds, NamedPreTokenizers, testing::ValuesIn(kPublishedTokenizers),
+                         KindOf);
 
 // The vocabulary inside SmolLM2's GGUF.
 std::unique_ptr<Tokenizer> LoadRealModel() {
@@ -94,20 +80,13 @@ TEST(RealModel, ItsTokenizerGivesThePeersIdsAndTexts) {
   EXPECT_EQ(tokenizer->vocabulary_size(), 49152);
   EXPECT_EQ(tokenizer->IdToToken(*tokenizer->eos_id()), "<|im_end|>");
   EXPECT_FALSE(tokenizer->add_bos());
-  for (const GoldenSample& sample : ReadGoldenSamples("smollm2-gguf")) {
-    ASSERT_EQ(tokenizer->Encode(sample.text, kParse), sample.ids) << sample.line;
-    ASSERT_EQ(tokenizer->Encode(sample.text, kPlainText), sample.plain) << sample.line;
-    ASSERT_EQ(tokenizer->Decode(sample.ids, false), sample.decoded) << sample.line;
-    ASSERT_EQ(tokenizer->Decode(sample.ids, true), sample.decoded_skip) << sample.line;
-  }
+  ExpectGoldenSamples(*tokenizer, "smollm2-gguf");
 }
 
 TEST(RealModel, ItsTokenizerSurvivesBeingWritten) {
   const auto tokenizer = LoadRealModel();
   const auto again = ValueOrThrow(Tokenizer::FromJson(tokenizer->ToJson(), "written"));
-  for (const GoldenSample& sample : ReadGoldenSamples("smollm2-gguf")) {
-    ASSERT_EQ(again->Encode(sample.text, kParse), sample.ids) << sample.line;
-  }
+  ExpectGoldenSamples(*again, "smollm2-gguf");
 }
 
 TEST(FromVocabulary, BosAndEosGoAroundTheTextWhereTheFileSaysSo) {
@@ -125,7 +104,7 @@ TEST(FromVocabulary, BosAndEosGoAroundTheTextWhereTheFileSaysSo) {
   EXPECT_THAT(tokenizer->suffix_ids(), ElementsAre(kFirstAdded + 1));
   EXPECT_EQ(tokenizer->bos_id(), kFirstAdded);
   // Unused tokens are no added tokens: their text is text.
-  EXPECT_EQ(tokenizer->Encode("unused300", kParse).size(), 9u);
+  EXPECT_EQ(tokenizer->Encode("unused300", SpecialTokens::kParse).size(), 9u);
   const auto again = ValueOrThrow(Tokenizer::FromJson(tokenizer->ToJson(), "written"));
   EXPECT_EQ(again->suffix_ids(), tokenizer->suffix_ids());
 }
