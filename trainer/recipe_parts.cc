@@ -3,13 +3,16 @@
 #include <ATen/Context.h>
 
 #include <cmath>
+#include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "parallel/optimizer/adamw.h"
 #include "parallel/optimizer/sgd.h"
 #include "runtime/base/error.h"
 #include "runtime/kernels/cpu_features.h"
 #include "runtime/kernels/device_features.h"
+#include "trainer/model/export.h"
 
 namespace tanren::trainer {
 
@@ -114,6 +117,11 @@ parallel::UpdateOptions UpdateOptionsOf(const Recipe& recipe) {
   if (recipe.optimizer().clip_norm() > 0) options.max_norm = recipe.optimizer().clip_norm();
   options.skip_not_finite = recipe.training().not_finite() == TrainingRecipe::SKIP;
   return options;
+}
+
+formats::DType ExportDtypeOf(const CheckpointRecipe& recipe) {
+  const std::string& name = CheckpointRecipe::ExportType_Name(recipe.export_type());
+  return ExportTypeNamed(absl::AsciiStrToLower(name)).dtype;
 }
 
 GenerationRequest RequestOf(const GenerationRecipe& recipe) {

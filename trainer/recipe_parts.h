@@ -12,6 +12,7 @@
 #include "parallel/optimizer/schedule.h"
 #include "parallel/optimizer/update.h"
 #include "proto/recipe.pb.h"
+#include "runtime/formats/dtype.h"
 #include "trainer/model/pretrained.h"
 #include "trainer/rollout/generator.h"
 
@@ -34,6 +35,9 @@ std::unique_ptr<parallel::Optimizer> MakeOptimizer(const OptimizerRecipe& recipe
 parallel::LearningRateSchedule ScheduleOf(const OptimizerRecipe& recipe, int64_t total_steps);
 
 parallel::UpdateOptions UpdateOptionsOf(const Recipe& recipe);
+
+// What the exported model's weights are written as.
+formats::DType ExportDtypeOf(const CheckpointRecipe& recipe);
 
 // Everything but the prompt.
 GenerationRequest RequestOf(const GenerationRecipe& recipe);

@@ -150,6 +150,7 @@ class TrainingRun {
   }
 
   // Before any rank takes much: each has asked for what is available when the first one goes on.
+  // Every rank makes the check, which is arithmetic of milliseconds, so that all fail alike.
   absl::Status CheckMemoryOfHost() const {
     if (!world_.device().is_cpu()) return absl::OkStatus();
     const RanksToPlan planned = RanksOfPlan();
@@ -327,11 +328,8 @@ class TrainingRun {
     ModelPaths paths = ModelPathsOf(recipe_.model());
     paths.checkpoint = *latest;
     TANREN_ASSIGN_OR_RETURN(const PretrainedModel trained, OpenPretrained(paths));
-    const CheckpointRecipe::ExportType type = recipe_.checkpoint().export_type();
-    const formats::DType dtype = type == CheckpointRecipe::FP32   ? formats::DType::kF32
-                                 : type == CheckpointRecipe::FP16 ? formats::DType::kF16
-                                                                  : formats::DType::kBF16;
-    TANREN_RETURN_IF_ERROR(ExportModel(trained, dtype, folder_.model()));
+    TANREN_RETURN_IF_ERROR(
+        ExportModel(trained, ExportDtypeOf(recipe_.checkpoint()), folder_.model()));
     LogInfo("the model: {}", folder_.model().string());
     return absl::OkStatus();
   }

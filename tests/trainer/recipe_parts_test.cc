@@ -36,5 +36,20 @@ TEST(ComputeType, Bf16OnAT4IsRefusedWithWhatToTake) {
   }
 }
 
+TEST(ExportDtype, EveryTypeOfARecipeHasOne) {
+  CheckpointRecipe recipe;
+  EXPECT_EQ(ExportDtypeOf(recipe), formats::DType::kBF16);
+  const std::vector<std::pair<CheckpointRecipe::ExportType, formats::DType>> expected = {
+      {CheckpointRecipe::BF16, formats::DType::kBF16},
+      {CheckpointRecipe::FP32, formats::DType::kF32},
+      {CheckpointRecipe::FP16, formats::DType::kF16}};
+  ASSERT_EQ(static_cast<int>(expected.size()),
+            CheckpointRecipe::ExportType_descriptor()->value_count());
+  for (const auto& [type, dtype] : expected) {
+    recipe.set_export_type(type);
+    EXPECT_EQ(ExportDtypeOf(recipe), dtype) << CheckpointRecipe::ExportType_Name(type);
+  }
+}
+
 }  // namespace
 }  // namespace tanren::trainer

@@ -1,5 +1,3 @@
-#include <algorithm>
-#include <array>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -15,34 +13,23 @@
 namespace tanren::trainer {
 namespace {
 
-struct Precision {
-  const char* name;
-  formats::DType dtype;
-  bool only_gguf = false;
-};
-
-constexpr std::array kPrecisions = {
-    Precision{"bf16", formats::DType::kBF16}, Precision{"fp16", formats::DType::kF16},
-    Precision{"fp32", formats::DType::kF32}, Precision{"q8_0", formats::DType::kQ8_0, true}};
-
-std::vector<std::string> PrecisionNames() {
+std::vector<std::string> TypeNames() {
   std::vector<std::string> names;
-  for (const Precision& precision : kPrecisions) names.emplace_back(precision.name);
+  for (const ExportType& type : kExportTypes) names.emplace_back(type.name);
   return names;
 }
 
 absl::StatusOr<int> Convert(const std::string& from, const std::string& to,
                             const std::string& dtype) {
-  const auto precision = std::find_if(kPrecisions.begin(), kPrecisions.end(),
-                                      [&](const Precision& known) { return known.name == dtype; });
+  const ExportType& type = ExportTypeNamed(dtype);
   const bool to_gguf = std::filesystem::path(to).extension() == ".gguf";
-  if (precision->only_gguf && !to_gguf) {
+  if (type.only_gguf && !to_gguf) {
     return absl::InvalidArgumentError(
         fmt::format("--dtype {} is for GGUF files only, and {} doesn't end in .gguf", dtype, to));
   }
   TANREN_ASSIGN_OR_RETURN(const PretrainedModel model, OpenAnyModel(from));
-  TANREN_RETURN_IF_ERROR(to_gguf ? ExportGguf(model, precision->dtype, to)
-                                 : ExportModel(model, precision->dtype, to));
+  TANREN_RETURN_IF_ERROR(to_gguf ? ExportGguf(model, type.dtype, to)
+                                 : ExportModel(model, type.dtype, to));
   fmt::print("{}: {} parameters as {}\n", to, ParameterCount(model.model), dtype);
   return 0;
 }
@@ -71,7 +58,7 @@ void AddConvert(CLI::App& program, Action& action) {
   command
       ->add_option("--dtype", arguments->dtype,
                    "Of the weights; q8_0 (8 bits and a scale for each 32) for a GGUF only")
-      ->check(CLI::IsMember(PrecisionNames()))
+      ->check(CLI::IsMember(TypeNames()))
       ->capture_default_str();
   command->callback([=, &action] {
     action = [=] { return Convert(arguments->from, arguments->to, arguments->dtype); };

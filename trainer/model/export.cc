@@ -47,6 +47,14 @@ formats::ModelTexts TextsOf(const PretrainedModel& model, formats::DType dtype) 
 
 }  // namespace
 
+const ExportType& ExportTypeNamed(std::string_view name) {
+  const auto* const found =
+      std::find_if(kExportTypes.begin(), kExportTypes.end(),
+                   [&](const ExportType& known) { return known.name == name; });
+  TANREN_CHECK(found != kExportTypes.end(), "nothing is exported as {}", name);
+  return *found;
+}
+
 absl::Status ExportModel(const PretrainedModel& model, formats::DType dtype,
                          const std::filesystem::path& directory) {
   constexpr int64_t kChunk = int64_t{1} << 22;
