@@ -186,7 +186,8 @@ class Generator::Run {
         is_end || sequence.stops.stopped() ||
         static_cast<int64_t>(result.ids.size()) >= generator_.LimitOf(requests_[sequence.request]);
     if (ended) {
-      shown += sequence.stops.Push(sequence.decoder.Finish());
+      // What the model itself left torn is shown; what the limit cut off is no text of its.
+      if (is_end) shown += sequence.stops.Push(sequence.decoder.Finish());
       shown += sequence.stops.Finish();
     }
     if (is_end || sequence.stops.stopped()) result.finish_reason = FinishReason::kStop;

@@ -34,7 +34,8 @@ std::string_view Name(FinishReason reason);
 
 struct Generation {
   std::vector<int32_t> ids;  // all that were generated, the end token included
-  std::string text;          // without special tokens, and before a stop string
+  // Without special tokens, before a stop string, and before a character that kLength cut in two.
+  std::string text;
   FinishReason finish_reason = FinishReason::kLength;
 };
 

@@ -81,6 +81,22 @@ TEST_F(GeneratorTest, TheLengthLimitIsTheOtherReason) {
   EXPECT_EQ(answer.finish_reason, FinishReason::kLength);
 }
 
+TEST_F(GeneratorTest, ACharacterThatTheLimitCutsInTwoIsLeftOut) {
+  const text::Tokenizer& tokenizer = *model_->text.tokenizer;
+  const std::vector<int32_t> crane = tokenizer.Encode("鶴", text::SpecialTokens::kPlainText);
+  ASSERT_GT(crane.size(), 1u) << "the character is one token here";
+  GenerationRequest request = Ask("Hi", 1);
+  request.sampling.logit_bias = {{crane.front(), 1e6f}};
+  Generation answer = Make(1).Generate({&request, 1}).front();
+  EXPECT_EQ(answer.ids, std::vector<int32_t>{crane.front()});
+  EXPECT_EQ(answer.text, "");
+  // What the model itself went on from is its text, torn or not.
+  request.max_new_tokens = 2;
+  answer = Make(1).Generate({&request, 1}).front();
+  EXPECT_EQ(answer.ids.size(), 2u);
+  EXPECT_EQ(answer.text, "\uFFFD");
+}
+
 TEST_F(GeneratorTest, AStopStringEndsTheTextBeforeIt) {
   GenerationRequest request = Ask("What is the capital of France?", 32);
   request.stop = {" is Pa"};
