@@ -35,6 +35,7 @@
 #include "trainer/recipe_parts.h"
 #include "trainer/threads.h"
 #include "trainer/training_run.h"
+#include "trainer/world_options.h"
 
 namespace tanren::trainer {
 namespace {

@@ -19,9 +19,6 @@ struct TrainingRunOptions {
   bool check_memory = true;   // refuse a run that needs more than there is
 };
 
-// The world that a run of the recipe needs.
-comm::WorldOptions WorldOptionsOf(const TrainingRunOptions& options);
-
 // A collective: every rank of the world, which has a run folder, calls it. Returns the process's exit code: 0 when all steps
 // are done, comm::kSavedExitCode when the run was asked to stop and has saved.
 absl::StatusOr<int> TrainRecipe(const TrainingRunOptions& options, comm::World& world);

@@ -1,6 +1,6 @@
-#include <chrono>
+#include "trainer/world_options.h"
 
-#include "trainer/training_run.h"
+#include <chrono>
 
 namespace tanren::trainer {
 

@@ -20,6 +20,7 @@
 #include "trainer/commands/mpirun.h"
 #include "trainer/loop/run_folder.h"
 #include "trainer/training_run.h"
+#include "trainer/world_options.h"
 
 namespace tanren::trainer {
 namespace {
