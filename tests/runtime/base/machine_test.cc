@@ -1,5 +1,6 @@
 #include "runtime/base/machine.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
 #include <array>
@@ -124,13 +125,20 @@ TEST(AddressSpaceLeft, IsWhatTheLimitLeavesAndEndlessWithoutOne) {
   EXPECT_EQ(AddressSpaceLeft(), UINT64_MAX);
   rlimit before{};
   getrlimit(RLIMIT_AS, &before);
-  constexpr uint64_t kLimit = uint64_t{1} << 46;  // more than a sanitizer maps
+  constexpr uint64_t kLimit = uint64_t{1} << 50;  // more than even ThreadSanitizer maps
   const rlimit limit{kLimit, before.rlim_max};
   setrlimit(RLIMIT_AS, &limit);
   const uint64_t left = AddressSpaceLeft();
+  constexpr uint64_t kMapped = uint64_t{1} << 30;
+  void* mapped = mmap(nullptr, kMapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, /*offset=*/0);
+  const uint64_t left_after = AddressSpaceLeft();
   setrlimit(RLIMIT_AS, &before);
+  ASSERT_NE(mapped, MAP_FAILED);
+  munmap(mapped, kMapped);
   EXPECT_LT(left, kLimit);
   EXPECT_GT(left, kLimit / 4);
+  EXPECT_GE(left - left_after, kMapped);
+  EXPECT_LT(left - left_after, 2 * kMapped);
 }
 
 TEST(NcclVersion, SaysWhyALibraryIsNotNccl) {
