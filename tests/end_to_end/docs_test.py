@@ -5,6 +5,7 @@ A page's commands are its blocks of ```sh, run in order by one shell. A block th
 <!-- not run by the tests: why -->. The pages name a real model; here a tiny one stands in its place.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -116,11 +117,11 @@ class DocsTest(WorkerTest):
 class WhatDocsNameTest(unittest.TestCase):
     """Options, keys, files and places that the pages speak of."""
 
-    def help_of(self, command, known={}):  # pylint: disable=dangerous-default-value
-        if command not in known:
-            done = subprocess.run([WORKER, *command, "--help"], capture_output=True, text=True, check=False)
-            known[command] = done.stdout if done.returncode == 0 else ""
-        return known[command]
+    @staticmethod
+    @functools.cache
+    def help_of(command):
+        done = subprocess.run([WORKER, *command, "--help"], capture_output=True, text=True, check=False)
+        return done.stdout if done.returncode == 0 else ""
 
     def test_every_command_and_option_exists(self):
         commands = re.findall(r"Subcommands:\n(.*)", self.help_of(()), re.S)[0]

@@ -106,7 +106,9 @@ TrainingLoop::Agreed TrainingLoop::Agree(const at::Tensor& loss_sum, bool stop) 
   // What the step was: its one wait beside the update's.
   const at::Tensor found = kernels::ToHost(at::cat({largest, loss_sum.view({1})}));
   const auto bytes = [&](int64_t i) { return static_cast<uint64_t>(found[i].item<double>()); };
-  return {found[5].item<double>(), bytes(0) > 0, {bytes(1), bytes(2), bytes(3), bytes(4)}};
+  return {found[5].item<double>(),
+          found[0].item<double>() > 0,
+          {bytes(1), bytes(2), bytes(3), bytes(4)}};
 }
 
 }  // namespace tanren::trainer

@@ -36,7 +36,7 @@ TEST(MemoryUse, PeakMemoryGrowsWhenMemoryIsTouchedAndStays) {
 // copy of its parent.
 TEST(MemoryUse, PeakMemoryIsOfThisProgramAndNotOfTheOneThatStartedIt) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");  // starts this program again
-  constexpr char kStartedByTest[] = "TANREN_STARTED_BY_MACHINE_LIMIT_TEST";
+  constexpr char kStartedByTest[] = "TANREN_STARTED_BY_MEMORY_USE_TEST";
   const bool is_parent = std::getenv(kStartedByTest) == nullptr;
   const std::vector<char> memory(is_parent ? 512 * kMegabyte : 0, 1);
   setenv(kStartedByTest, "1", 1);
