@@ -57,6 +57,17 @@ class PeerWatchTest : public ::testing::Test {
         {.folder = folder_, .rank = rank, .world_size = 2, .launch = "watched"});
   }
 
+  // Rank 1 in a child too: a process with a recorder has its heartbeat's thread, and a sanitizer
+  // refuses new threads in what forks from one.
+  ChildProcess Peer() const {
+    return ChildProcess([this](const std::function<void()>& ready) {
+      const auto recorder = NewRecorder(1);
+      ready();
+      while (true) pause();
+      return 0;
+    });
+  }
+
   // Rank 0 in a child, waiting for its peer in a collective until its watch ends it.
   ChildProcess Watched(milliseconds timeout) const {
     return ChildProcess([this, timeout](const std::function<void()>& ready) {
@@ -76,12 +87,7 @@ class PeerWatchTest : public ::testing::Test {
 };
 
 TEST_F(PeerWatchTest, ADeadPeerEndsTheProcessWithAnExplanation) {
-  ChildProcess peer([this](const std::function<void()>& ready) {
-    const auto recorder = NewRecorder(1);
-    ready();
-    while (true) pause();
-    return 0;
-  });
+  ChildProcess peer = Peer();
   ChildProcess watched = Watched(milliseconds(0));
   peer.Signal(SIGKILL);
   peer.Wait();
@@ -94,7 +100,7 @@ TEST_F(PeerWatchTest, ADeadPeerEndsTheProcessWithAnExplanation) {
 }
 
 TEST_F(PeerWatchTest, ACallWithoutEndEndsTheProcess) {
-  const auto peer = NewRecorder(1);
+  const ChildProcess peer = Peer();
   ChildProcess watched = Watched(milliseconds(50));
   EXPECT_EQ(watched.Wait(), kPeerFailedExitCode);
   EXPECT_THAT(
@@ -103,7 +109,7 @@ TEST_F(PeerWatchTest, ACallWithoutEndEndsTheProcess) {
 }
 
 TEST_F(PeerWatchTest, ALivingPeerIsLeftAlone) {
-  const auto peer = NewRecorder(1);
+  const ChildProcess peer = Peer();
   ChildProcess child([this](const std::function<void()>& ready) {
     const auto recorder = NewRecorder(0);
     {
