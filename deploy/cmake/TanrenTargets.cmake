@@ -18,6 +18,10 @@ if(TANREN_SANITIZER)
   target_compile_options(tanren_options INTERFACE -fsanitize=${TANREN_SANITIZER} -fno-omit-frame-pointer)
   target_link_options(tanren_options INTERFACE -fsanitize=${TANREN_SANITIZER})
 endif()
+# UBSan would print what it finds and let the test pass.
+if(TANREN_SANITIZER MATCHES undefined)
+  target_compile_options(tanren_options INTERFACE -fno-sanitize-recover=undefined)
+endif()
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
