@@ -19,8 +19,9 @@ struct TrainingRunOptions {
   bool check_memory = true;   // refuse a run that needs more than there is
 };
 
-// A collective: every rank of the world, which has a run folder, calls it. Returns the process's exit code: 0 when all steps
-// are done, comm::kSavedExitCode when the run was asked to stop and has saved.
+// A collective: every rank of the world, which has a run folder, calls it. Returns the process's
+// exit code: 0 when all steps are done, comm::kSavedExitCode when the run was asked to stop and has
+// saved.
 absl::StatusOr<int> TrainRecipe(const TrainingRunOptions& options, comm::World& world);
 
 }  // namespace tanren::trainer
