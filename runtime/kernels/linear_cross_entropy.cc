@@ -13,10 +13,6 @@
 namespace tanren::kernels {
 namespace {
 
-// Rows of logits in memory at once: enough for the products to be efficient, and few enough for
-// 50,000 words in fp32 to take 100 MB.
-constexpr int64_t kChunkRows = 512;
-
 void CheckShapes(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
   TANREN_CHECK(hidden.dim() == 2 && weight.dim() == 2 && hidden.size(1) == weight.size(1) &&
                    hidden.scalar_type() == weight.scalar_type() && targets.dim() == 1 &&
@@ -61,12 +57,12 @@ struct Chunk {
 void ForEachChunk(const at::Tensor& hidden, const at::Tensor& weight, const Selection& selection,
                   const std::function<void(const Chunk&)>& visit) {
   const int64_t count = selection.rows_R.size(0);
-  const at::Tensor buffer = at::empty({std::min(count, kChunkRows), weight.size(0)},
+  const at::Tensor buffer = at::empty({std::min(count, kLogitChunkRows), weight.size(0)},
                                       hidden.options().dtype(at::kFloat).requires_grad(false));
-  for (int64_t begin = 0; begin < count; begin += kChunkRows) {
+  for (int64_t begin = 0; begin < count; begin += kLogitChunkRows) {
     Chunk chunk;
     const auto part = [&](const at::Tensor& x) {
-      return x.slice(0, begin, std::min(count, begin + kChunkRows));
+      return x.slice(0, begin, std::min(count, begin + kLogitChunkRows));
     };
     chunk.rows_R = part(selection.rows_R);
     chunk.targets_R = part(selection.targets_R);

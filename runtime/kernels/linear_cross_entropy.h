@@ -19,6 +19,10 @@
 
 namespace tanren::kernels {
 
+// Rows of logits in memory at once: enough for the products to be efficient, and few enough for
+// 50,000 words in fp32 to take 100 MB.
+constexpr int64_t kLogitChunkRows = 512;
+
 struct LinearCrossEntropyResult {
   at::Tensor loss_sum;     // [] fp64: Σ weight · −log p(target), in nats
   at::Tensor d_hidden_TD;  // derivative of derivative_scale · loss_sum; hidden's dtype

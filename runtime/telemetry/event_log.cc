@@ -89,6 +89,30 @@ absl::StatusOr<std::string> ReadFrom(const fs::path& path, uint64_t begin) {
   return content;
 }
 
+// Held while a record is appended, so that processes of one launch take turns. (Not the flock that
+// says who writes the run.) Waits for a moment only: on some file systems the two are one.
+class Turn {
+ public:
+  explicit Turn(int descriptor) : descriptor_(descriptor) {
+    constexpr int kAttempts = 50;
+    for (int i = 0; i < kAttempts && !Set(F_WRLCK); ++i) usleep(1000);
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() { Set(F_UNLCK); }
+
+ private:
+  bool Set(short type) {
+    struct flock lock = {};
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    lock.l_len = 1;
+    return fcntl(descriptor_, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+  }
+
+  const int descriptor_;
+};
+
 bool HasToLast(const Event& event) {
   return event.has_run_started() || event.has_checkpoint_published() || event.has_run_ended();
 }
@@ -186,16 +210,19 @@ absl::StatusOr<std::unique_ptr<EventLog>> EventLog::Open(const fs::path& run) {
   }
   TANREN_ASSIGN_OR_RETURN(const EventsRead read, ReadEvents(log->path_));
   TANREN_RETURN_IF_ERROR(log->CutTorn(read));
+  log->end_ = read.end;
   return log;
 }
 
 absl::StatusOr<std::unique_ptr<EventLog>> EventLog::Join(const fs::path& run, std::string launch) {
   TANREN_ASSIGN_OR_RETURN(std::unique_ptr<EventLog> log, OpenFile(run, std::move(launch)));
   const bool writer_is_gone = log->Lock();
+  const Turn turn(log->descriptor_);
   TANREN_ASSIGN_OR_RETURN(const EventsRead read, ReadEvents(log->path_));
   for (const Event& event : read.events) {
     if (event.launch() == log->launch_) log->sequence_ = event.sequence();
   }
+  log->end_ = read.end;
   // What a living writer hasn't written whole yet isn't torn.
   if (writer_is_gone) TANREN_RETURN_IF_ERROR(log->CutTorn(read));
   return log;
@@ -221,11 +248,28 @@ EventLog::~EventLog() { close(descriptor_); }
 absl::Status EventLog::Clear() {
   const std::lock_guard lock(mutex_);
   if (ftruncate(descriptor_, 0) != 0) return ErrnoOf("can't clear", path_);
+  end_ = 0;
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> EventLog::HasEnded() {
+  const off_t end = lseek(descriptor_, 0, SEEK_END);
+  if (end < 0 || static_cast<uint64_t>(end) <= end_) return ended_by_another_;
+  TANREN_ASSIGN_OR_RETURN(const EventsRead read, ReadEvents(path_, end_));
+  end_ = read.end;
+  for (const Event& event : read.events) {
+    if (event.launch() != launch_) continue;
+    sequence_ = event.sequence();
+    ended_by_another_ = ended_by_another_ || event.has_run_ended();
+  }
+  return ended_by_another_;
 }
 
 absl::Status EventLog::Append(Event event) {
   const std::lock_guard lock(mutex_);
+  const Turn turn(descriptor_);
+  TANREN_ASSIGN_OR_RETURN(const bool ended, HasEnded());
+  if (ended) return absl::OkStatus();
   event.set_sequence(++sequence_);
   event.set_launch(launch_);
   event.set_time_ns(std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -248,6 +292,7 @@ absl::Status EventLog::Append(Event event) {
     }
     rest.remove_prefix(static_cast<size_t>(written));
   }
+  end_ = static_cast<uint64_t>(std::max<off_t>(begin, 0)) + record.size();
   if (HasToLast(event) && fdatasync(descriptor_) != 0) return ErrnoOf("can't flush to disk", path_);
   return absl::OkStatus();
 }

@@ -71,7 +71,8 @@ class EventLog {
   absl::Status Clear();
 
   // Fills in sequence, time and launch. The record is in the file when this returns; the start and
-  // end of a run and its checkpoints are on disk.
+  // end of a run and its checkpoints are on disk. Once another process has ended the launch, there
+  // is nothing more to tell and the event is dropped.
   absl::Status Append(Event event);
 
   // What the launch is called in its events; no other launch of the run has the name.
@@ -85,6 +86,8 @@ class EventLog {
                                                             std::string launch);
   // False where another process holds it.
   bool Lock();
+  // Reads what other processes of the launch have written; whether one of them has ended it.
+  absl::StatusOr<bool> HasEnded();
   // What a writer left that is no whole record. Only with the lock.
   absl::Status CutTorn(const EventsRead& read);
 
@@ -93,6 +96,8 @@ class EventLog {
   const std::string launch_;
   mutable std::mutex mutex_;
   int64_t sequence_ = 0;
+  uint64_t end_ = 0;  // of what this process has read or written
+  bool ended_by_another_ = false;
   EventSocket socket_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/kernels/linear_cross_entropy.h"
+
 namespace tanren::trainer {
 namespace {
 
@@ -13,7 +15,6 @@ constexpr int64_t kProgramBytes = 200'000'000;
 // in pieces, of which about a third isn't fit for the next step.
 constexpr double kFragmentedShare = 1.0 / 3;
 
-constexpr int64_t kLogitRows = 256;     // linear_cross_entropy.cc
 constexpr int64_t kHeadPackWidth = 64;  // kernels/cpu/multiply.cc: columns packed at once
 
 struct Sizes {
@@ -81,7 +82,7 @@ VisitMemory FinalNormVisit(const Sizes& sizes) {
 }
 
 VisitMemory HeadVisit(const Sizes& sizes) {
-  const int64_t rows = std::min(kLogitRows, sizes.tokens);
+  const int64_t rows = std::min(kernels::kLogitChunkRows, sizes.tokens);
   VisitMemory visit;
   visit.forward = rows * sizes.vocabulary * 4 +             // logits
                   2 * rows * sizes.width * sizes.element +  // their hidden states, derivatives

@@ -69,9 +69,9 @@ void PackQueries(const AttentionTask& task, const AttentionSizes& sizes, int64_t
                  int64_t tokens, const Buffers& buffers) {
   const int64_t rows = tokens * task.group;
   PackQueryRows(At<T>(task.query, query * task.query_stride), task.query_stride, tokens, task.group,
-                sizes, buffers.query_rows);
+                sizes, task.scale, buffers.query_rows);
   PackQueryRows(At<T>(task.d_out, query * task.out_stride), task.out_stride, tokens, task.group,
-                sizes, buffers.d_out_rows);
+                sizes, 1.0f, buffers.d_out_rows);
   const int64_t stride = sizes.row_stride * kSlotElements;
   PackRight(reinterpret_cast<const Weight*>(buffers.query_rows), stride, rows, sizes.depth,
             buffers.query_panels);
@@ -150,7 +150,7 @@ void Backward(const AttentionTask& task, float* scratch) {
              buffers.d_scores);
       for (int64_t row = 0; row < rows; ++row) {
         DifferentiateRow(buffers.scores + row * kScoreStride, buffers.d_scores + row * kScoreStride,
-                         task.scale, Visible(query + row / task.group, first, seen), seen,
+                         ScoreScale(task), Visible(query + row / task.group, first, seen), seen,
                          buffers.log_sum_exp[row], buffers.out_dot[row]);
       }
       AddTransposed(buffers.scores, seen, buffers.d_out_panels, rows, sizes.columns,
@@ -167,7 +167,7 @@ void Backward(const AttentionTask& task, float* scratch) {
     }
   }
   for (int64_t key = 0; key < sizes.keys; ++key) {
-    WriteRow(buffers.d_keys + key * sizes.columns, sizes.depth, task.scale,
+    WriteRow(buffers.d_keys + key * sizes.columns, sizes.depth, ScoreScale(task),
              static_cast<T*>(task.d_key) + key * task.key_stride);
     WriteRow(buffers.d_values + key * sizes.columns, sizes.depth, 1.0f,
              static_cast<T*>(task.d_value) + key * task.value_stride);

@@ -37,21 +37,30 @@ TANREN_INLINE const T* At(const void* data, int64_t index) {
   return static_cast<const T*>(data) + index;
 }
 
-// Rows (token, head of the group) of `tokens` tokens; padding rows are zero.
+// What scores of packed queries are still to be multiplied by.
+TANREN_INLINE float ScoreScale(const AttentionTask& task) {
+  return kScalesQueries ? 1.0f : task.scale;
+}
+
+// Rows (token, head of the group) of `tokens` tokens, times `scale` where queries are scaled;
+// padding rows are zero.
 template <typename T>
 void PackQueryRows(const T* from, int64_t stride, int64_t tokens, int64_t group,
-                   const AttentionSizes& sizes, Slot* to) {
+                   const AttentionSizes& sizes, float scale, Slot* to) {
   const int64_t depth = sizes.depth, rows = tokens * group;
   for (int64_t row = 0; row < rows; ++row) {
-    PackLeftRow(from + row / group * stride + row % group * depth, depth,
-                to + row * sizes.row_stride);
+    Slot* const out = to + row * sizes.row_stride;
+    PackLeftRow(from + row / group * stride + row % group * depth, depth, out);
+    if constexpr (kScalesQueries) {
+      for (int64_t i = 0; i < depth; ++i) out[i] *= scale;
+    }
   }
   for (int64_t row = rows; row < RoundUp(rows, kTileRows); ++row) {
     Zero(to + row * sizes.row_stride, SlotsOf(depth));
   }
 }
 
-// scores[rows, keys] = queries · keysᵀ for one packed block of keys, not scaled.
+// scores[rows, keys] = queries · keysᵀ for one packed block of keys.
 inline void Scores(const Slot* query_rows, int64_t rows, const Slot* packed_keys, int64_t keys,
                    const AttentionSizes& sizes, float* scores) {
   const int64_t steps = SlotsOf(sizes.depth);

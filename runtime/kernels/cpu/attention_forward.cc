@@ -79,7 +79,7 @@ void Forward(const AttentionTask& task, float* scratch) {
     const int64_t tokens = Least(sizes.positions, task.query_count - query);
     const int64_t rows = tokens * task.group, position = task.first_position + query;
     PackQueryRows(At<T>(task.query, query * task.query_stride), task.query_stride, tokens,
-                  task.group, sizes, query_rows);
+                  task.group, sizes, task.scale, query_rows);
     Zero(sums, sizes.rows * sizes.columns);
     for (int64_t row = 0; row < rows; ++row) {
       state.max[row] = -kInfinity;
@@ -92,7 +92,7 @@ void Forward(const AttentionTask& task, float* scratch) {
       const int64_t seen = Least(kKeyBlock, position + tokens - first);
       Scores(query_rows, rows, keys + block * sizes.packed(), seen, sizes, scores);
       for (int64_t row = 0; row < rows; ++row) {
-        SoftmaxRow(scores + row * kScoreStride, task.scale,
+        SoftmaxRow(scores + row * kScoreStride, ScoreScale(task),
                    Visible(position + row / task.group, first, seen), seen, sizes.columns,
                    state.max + row, state.total + row, sums + row * sizes.columns);
       }

@@ -17,6 +17,7 @@ namespace tanren::kernels::TANREN_ISA {
 
 using Slot = uint32_t;
 constexpr int64_t kSlotElements = 2;
+constexpr bool kScalesQueries = false;  // they would be rounded again: the scores are scaled
 using Weight = Bf16;  // as attention weights stand in slots
 
 // A right operand: `depth` rows of `columns`, or `columns` rows of `depth`.
@@ -57,6 +58,7 @@ inline const Slot* Transposed(const Slot* weights, int64_t rows, int64_t columns
 
 using Slot = float;
 constexpr int64_t kSlotElements = 1;
+constexpr bool kScalesQueries = true;
 using Weight = float;
 
 template <typename T>

@@ -27,6 +27,12 @@ Event Step(int64_t step, size_t padding = 0) {
   return event;
 }
 
+Event Ended() {
+  Event event;
+  event.mutable_run_ended()->set_outcome(RunEnded::FAILED);
+  return event;
+}
+
 class EventLogTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -135,6 +141,20 @@ TEST_F(EventLogTest, TheLastWordOfALaunchStandsBehindItsWriterAliveOrGone) {
     EXPECT_EQ(read->events[i].launch(), launch);
   }
   EXPECT_EQ(read->events[3].sequence(), 1);
+}
+
+TEST_F(EventLogTest, NothingFollowsTheEndThatAnotherProcessWrote) {
+  const auto log = Open();
+  ASSERT_TRUE(log->Append(Step(1)).ok());
+  ASSERT_TRUE((*EventLog::Join(run_, "another"))->Append(Ended()).ok());
+  ASSERT_TRUE(log->Append(Step(2)).ok());
+  ASSERT_TRUE((*EventLog::Join(run_, log->launch()))->Append(Ended()).ok());
+  ASSERT_TRUE(log->Append(Step(3)).ok()) << "it is dropped";
+  const absl::StatusOr<EventsRead> read = ReadEvents(run_ / "events.pb");
+  ASSERT_EQ(read->events.size(), 4) << "another launch's end is none of this one";
+  EXPECT_EQ(read->events[2].sequence(), 2);
+  EXPECT_TRUE(read->events[3].has_run_ended());
+  EXPECT_EQ(read->events[3].sequence(), 3);
 }
 
 TEST_F(EventLogTest, WhetherItIsOpenCanBeSeenByOthersAndHindersNobody) {
