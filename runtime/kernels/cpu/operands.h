@@ -18,7 +18,7 @@ namespace tanren::kernels::TANREN_ISA {
 using Slot = uint32_t;
 constexpr int64_t kSlotElements = 2;
 constexpr bool kScalesQueries = false;  // they would be rounded again: the scores are scaled
-using Weight = Bf16;  // as attention weights stand in slots
+using Weight = Bf16;                    // as attention weights stand in slots
 
 // A right operand: `depth` rows of `columns`, or `columns` rows of `depth`.
 template <typename T>
