@@ -123,11 +123,21 @@ double CostOf(const AttentionTask& task) {
          task.head_size;
 }
 
-void Run(const std::vector<AttentionTask>& tasks, int64_t (*scratch_size)(const AttentionTask&),
-         void (*run)(const AttentionTask&, float*)) {
+const AttentionKernels& KernelsFor(const at::Tensor& q) {
+  return q.scalar_type() == at::kBFloat16 ? Kernels().attention_bf16 : Kernels().attention;
+}
+
+// `few_rows`, if any, takes the tasks with as few.
+void Run(const std::vector<AttentionTask>& tasks, const AttentionKernel& kernel,
+         const AttentionKernel* few_rows = nullptr) {
   std::vector<double> costs;
   for (const AttentionTask& task : tasks) costs.push_back(CostOf(task));
-  RunBalanced(costs, [&](int64_t i) { run(tasks[i], ThreadScratch(scratch_size(tasks[i]))); });
+  RunBalanced(costs, [&](int64_t i) {
+    const AttentionTask& task = tasks[i];
+    const bool has_few = few_rows != nullptr && task.query_count * task.group <= kFewRows;
+    const AttentionKernel& chosen = has_few ? *few_rows : kernel;
+    chosen.run(task, ThreadScratch(chosen.scratch_floats(task)));
+  });
 }
 
 // One task for each document and key-value head.
@@ -165,8 +175,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
                             double scale) {
     const at::Tensor out = at::empty(q.sizes(), q.options());
     const at::Tensor log_sum_exp = at::empty({q.size(0), q.size(1)}, q.options().dtype(at::kFloat));
-    Run(Cut(TasksOf(q, k, v, out, log_sum_exp, offsets, scale)),
-        Kernels().attention_forward_scratch, Kernels().attention_forward);
+    Run(Cut(TasksOf(q, k, v, out, log_sum_exp, offsets, scale)), KernelsFor(q).forward);
     context->save_for_backward({q, k, v, out, log_sum_exp});
     context->saved_data["offsets"] = offsets;
     context->saved_data["scale"] = scale;
@@ -191,7 +200,7 @@ class AttentionFunction : public torch::autograd::Function<AttentionFunction> {
       task.d_key = same_place(task.key, k, d_k);
       task.d_value = same_place(task.value, v, d_v);
     }
-    Run(tasks, Kernels().attention_backward_scratch, Kernels().attention_backward);
+    Run(tasks, KernelsFor(q).backward);
     return {d_q, d_k, d_v, {}, {}};
   }
 };
@@ -255,17 +264,7 @@ at::Tensor DecodeAttention(const at::Tensor& q_THd, std::span<const CacheView> s
       tasks.push_back(task);
     }
   }
-  const KernelTable& kernels = Kernels();
-  std::vector<double> costs;
-  for (const AttentionTask& task : tasks) costs.push_back(CostOf(task));
-  RunBalanced(costs, [&](int64_t i) {
-    const AttentionTask& task = tasks[i];
-    if (task.query_count * task.group <= kFewRows) {
-      kernels.attention_few_rows(task, ThreadScratch(kernels.attention_few_rows_scratch(task)));
-    } else {
-      kernels.attention_forward(task, ThreadScratch(kernels.attention_forward_scratch(task)));
-    }
-  });
+  Run(tasks, KernelsFor(q).forward, &KernelsFor(q).few_rows);
   return out;
 }
 

@@ -174,14 +174,15 @@ void Backward(const AttentionTask& task, float* scratch) {
   }
 }
 
-}  // namespace
-
-int64_t AttentionBackwardScratch(const AttentionTask& task) {
+int64_t ScratchFloats(const AttentionTask& task) {
   return Buffers(AttentionSizes(task), nullptr).size;
 }
 
-void AttentionBackward(const AttentionTask& task, float* scratch) {
-  (task.is_bf16 ? Backward<Bf16> : Backward<float>)(task, scratch);
-}
+}  // namespace
+
+const AttentionKernel kAttentionBackwardBf16 = {Backward<Bf16>, ScratchFloats};
+#if !defined(__AVX512BF16__)  // there, operands would be rounded
+const AttentionKernel kAttentionBackward = {Backward<float>, ScratchFloats};
+#endif
 
 }  // namespace tanren::kernels::TANREN_ISA

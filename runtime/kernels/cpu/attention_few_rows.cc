@@ -97,15 +97,14 @@ void FewRows(const AttentionTask& task, float* scratch) {
   }
 }
 
-}  // namespace
-
-int64_t AttentionFewRowsScratch(const AttentionTask& task) {
+int64_t ScratchFloats(const AttentionTask& task) {
   const AttentionSizes sizes(task);
   return task.query_count * task.group * (2 * sizes.depth + RoundUp(sizes.keys, 16) + 1) + 64;
 }
 
-void AttentionFewRows(const AttentionTask& task, float* scratch) {
-  (task.is_bf16 ? FewRows<Bf16> : FewRows<float>)(task, scratch);
-}
+}  // namespace
+
+const AttentionKernel kAttentionFewRows = {FewRows<float>, ScratchFloats};
+const AttentionKernel kAttentionFewRowsBf16 = {FewRows<Bf16>, ScratchFloats};
 
 }  // namespace tanren::kernels::TANREN_ISA

@@ -103,16 +103,17 @@ void Forward(const AttentionTask& task, float* scratch) {
   }
 }
 
-}  // namespace
-
-int64_t AttentionForwardScratch(const AttentionTask& task) {
+int64_t ScratchFloats(const AttentionTask& task) {
   const AttentionSizes sizes(task);
   return 2 * sizes.key_blocks * sizes.packed() +
          sizes.rows * (sizes.row_stride + kScoreStride + sizes.columns + 2) + 64;
 }
 
-void AttentionForward(const AttentionTask& task, float* scratch) {
-  (task.is_bf16 ? Forward<Bf16> : Forward<float>)(task, scratch);
-}
+}  // namespace
+
+const AttentionKernel kAttentionForwardBf16 = {Forward<Bf16>, ScratchFloats};
+#if !defined(__AVX512BF16__)  // there, operands would be rounded
+const AttentionKernel kAttentionForward = {Forward<float>, ScratchFloats};
+#endif
 
 }  // namespace tanren::kernels::TANREN_ISA

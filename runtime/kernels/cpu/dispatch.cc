@@ -18,10 +18,7 @@ extern const KernelTable kTable;
 namespace avx512bf16 {
 extern const ProductKernel kMultiplyBf16;
 extern const DotKernel kDotBf16;
-int64_t AttentionForwardScratch(const AttentionTask& task);
-void AttentionForward(const AttentionTask& task, float* scratch);
-int64_t AttentionBackwardScratch(const AttentionTask& task);
-void AttentionBackward(const AttentionTask& task, float* scratch);
+extern const AttentionKernel kAttentionForwardBf16, kAttentionBackwardBf16;
 }  // namespace avx512bf16
 
 namespace {
@@ -40,22 +37,8 @@ const KernelTable& Avx512Bf16() {
     made.name = "avx512bf16";
     made.multiply_bf16 = avx512bf16::kMultiplyBf16;
     made.dot_bf16 = avx512bf16::kDotBf16;
-    made.attention_forward_scratch = [](const AttentionTask& task) {
-      return (task.is_bf16 ? avx512bf16::AttentionForwardScratch
-                           : avx512::kTable.attention_forward_scratch)(task);
-    };
-    made.attention_forward = [](const AttentionTask& task, float* scratch) {
-      (task.is_bf16 ? avx512bf16::AttentionForward : avx512::kTable.attention_forward)(task,
-                                                                                       scratch);
-    };
-    made.attention_backward_scratch = [](const AttentionTask& task) {
-      return (task.is_bf16 ? avx512bf16::AttentionBackwardScratch
-                           : avx512::kTable.attention_backward_scratch)(task);
-    };
-    made.attention_backward = [](const AttentionTask& task, float* scratch) {
-      (task.is_bf16 ? avx512bf16::AttentionBackward : avx512::kTable.attention_backward)(task,
-                                                                                         scratch);
-    };
+    made.attention_bf16.forward = avx512bf16::kAttentionForwardBf16;
+    made.attention_bf16.backward = avx512bf16::kAttentionBackwardBf16;
     return made;
   }();
   return table;

@@ -44,6 +44,16 @@ struct ProductKernel {
 using DotKernel = void (*)(const Product& product, int64_t first_column, int64_t end_column,
                            float* scratch);
 
+// A pass of attention over one task. `scratch` has scratch_floats(task) floats.
+struct AttentionKernel {
+  void (*run)(const AttentionTask& task, float* scratch);
+  int64_t (*scratch_floats)(const AttentionTask& task);
+};
+struct AttentionKernels {
+  AttentionKernel forward, backward;
+  AttentionKernel few_rows;  // forward, for a few queries over many keys
+};
+
 struct KernelTable {
   const char* name;
 
@@ -57,13 +67,8 @@ struct KernelTable {
   DotKernel dot;
   DotKernel dot_bf16;
 
-  // Each with scratch of so many floats. The last is for a few queries over many keys, forward.
-  int64_t (*attention_forward_scratch)(const AttentionTask& task);
-  void (*attention_forward)(const AttentionTask& task, float* scratch);
-  int64_t (*attention_backward_scratch)(const AttentionTask& task);
-  void (*attention_backward)(const AttentionTask& task, float* scratch);
-  int64_t (*attention_few_rows_scratch)(const AttentionTask& task);
-  void (*attention_few_rows)(const AttentionTask& task, float* scratch);
+  // Of tasks in fp32, and of tasks in bf16.
+  AttentionKernels attention, attention_bf16;
 
   // Rows, tokens or elements [first, end). `d_weight` [width] is added into; `scratch` has 2 · size
   // floats.
