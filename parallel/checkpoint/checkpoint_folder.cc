@@ -12,6 +12,7 @@
 #include "parallel/checkpoint/manifest.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "runtime/base/temporary_name.h"
 
 namespace tanren::parallel {
 namespace {
@@ -45,9 +46,9 @@ bool IsWhole(const fs::path& path) {
   return fs::is_regular_file(path / kManifestFile, error);
 }
 
-// "latest.tmp.<pid>" is WriteFileAtomically's.
+// WriteFileAtomically's is one.
 bool IsLeftover(const std::string& name) {
-  if (name.starts_with(fmt::format("{}.tmp.", kLatest))) return true;
+  if (name.starts_with(fmt::format("{}{}", kLatest, kTemporaryMark))) return true;
   for (const std::string_view mark : {kIncoming, kDeleting}) {
     const size_t place = name.find(mark);
     if (place != std::string::npos && StepOf(name.substr(0, place))) return true;

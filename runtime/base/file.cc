@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "runtime/base/error.h"
+#include "runtime/base/temporary_name.h"
 
 namespace tanren {
 namespace {
@@ -105,7 +106,7 @@ absl::StatusOr<std::string> ReadFile(const fs::path& path, uint64_t limit) {
 }
 
 absl::Status WriteFileAtomically(const fs::path& path, std::string_view content) {
-  const fs::path temporary = fmt::format("{}.tmp.{}", path.string(), getpid());
+  const fs::path temporary = TemporaryNameOf(path);
   absl::Status status = WriteAndSync(temporary, content);
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
     status = ErrnoOf("can't rename to this name", path);

@@ -12,18 +12,16 @@
 #include <utility>
 #include <vector>
 
-#include "fmt/format.h"
+#include "runtime/base/temporary_name.h"
 
 namespace tanren::formats {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kMark = ".tmp.";
-
 // The process whose temporary file of `path` has this name.
 std::optional<pid_t> WriterOf(const std::string& name, const fs::path& path) {
-  const std::string prefix = path.filename().string() + std::string(kMark);
+  const std::string prefix = path.filename().string() + kTemporaryMark;
   if (!name.starts_with(prefix)) return std::nullopt;
   pid_t process = 0;
   const char* end = name.data() + name.size();
@@ -35,10 +33,6 @@ std::optional<pid_t> WriterOf(const std::string& name, const fs::path& path) {
 bool IsGone(pid_t process) { return kill(process, 0) != 0 && errno == ESRCH; }
 
 }  // namespace
-
-fs::path TemporaryNameOf(const fs::path& path) {
-  return fmt::format("{}{}{}", path.string(), kMark, getpid());
-}
 
 WriterMark::WriterMark(const fs::path& temporary)
     : descriptor_(open(temporary.c_str(), O_RDONLY | O_CLOEXEC)) {

@@ -1,14 +1,11 @@
-// What writers that were killed left behind. A writer works on "<path>.tmp.<its process id>" and
-// renames that at its end.
+// What writers that were killed left behind. A writer works on TemporaryNameOf(path) of
+// temporary_name.h and renames that at its end.
 #ifndef TANREN_RUNTIME_FORMATS_LEFTOVERS_H_
 #define TANREN_RUNTIME_FORMATS_LEFTOVERS_H_
 
 #include <filesystem>
 
 namespace tanren::formats {
-
-// "<path>.tmp.<id of this process>"
-std::filesystem::path TemporaryNameOf(const std::filesystem::path& path);
 
 // While it lives, other processes' RemoveLeftovers leave a temporary file or folder alone, those on
 // other hosts too where the file system carries locks.

@@ -10,6 +10,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "runtime/base/temporary_name.h"
 #include "runtime/formats/leftovers.h"
 
 namespace tanren::formats {
