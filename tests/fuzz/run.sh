@@ -124,6 +124,7 @@ programs=build/fuzz/tests/fuzz
 work=build/fuzz/work
 found=build/fuzz/found
 if $build; then
+  mkdir -p build
   cmake --preset fuzz >build/fuzz-configure.log || die "see build/fuzz-configure.log; deploy/install.sh --fuzz gets clang"
   cmake --build --preset fuzz --parallel "$(build_jobs)"
 fi
