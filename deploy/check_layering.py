@@ -33,7 +33,7 @@ BELOW = {
     "trainer/report": ["trainer/loop"],
     "trainer": ["trainer/report"],
     "benchmarks": ["trainer"],
-    "coordinator/store": ["runtime/base", "runtime/config"],
+    "coordinator/store": ["runtime/telemetry", "runtime/config"],
     "coordinator/state": ["coordinator/store"],
     "coordinator/launch": ["coordinator/state"],
     "coordinator/agent": ["coordinator/launch"],

@@ -60,7 +60,7 @@ build_packages=(
   nlohmann-json3-dev libutf8proc-dev libpcre2-dev libspdlog-dev libfmt-dev libcli11-dev
 )
 test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)
-coordinator_packages=(libgrpc++-dev protobuf-compiler-grpc libsqlite3-dev)
+coordinator_packages=(libgrpc++-dev protobuf-compiler-grpc libsqlite3-dev prometheus-cpp-dev libssl-dev openssl)
 slurm_packages=(slurm-wlm munge)
 fuzz_packages=(clang-16 libclang-rt-16-dev)
 

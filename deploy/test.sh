@@ -120,7 +120,7 @@ tests() {
   summary+=("$( ((bad == 0)) && echo 'ok    ' || echo FAILED)  $name: $((total - bad)) of $total, $(duration $((SECONDS - start)))")
 }
 
-if $install; then stage "Install" deploy/install.sh; fi
+if $install; then stage "Install" deploy/install.sh --with-coordinator; fi
 mkdir -p "$root/build"
 stage "Configure ($preset)" configure
 stage "Build, warnings are errors" build_all

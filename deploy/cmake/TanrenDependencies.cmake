@@ -100,6 +100,17 @@ if(TANREN_BUILD_CUDA AND TANREN_WITH_TORCH)
   endif()
 endif()
 
+if(TANREN_BUILD_COORDINATOR)
+  find_package(gRPC)
+  if(NOT gRPC_FOUND)
+    message(FATAL_ERROR "gRPC is missing: run deploy/install.sh --with-coordinator, or leave the "
+      "coordinator out with -DTANREN_BUILD_COORDINATOR=OFF")
+  endif()
+  find_package(OpenSSL REQUIRED)
+  find_package(SQLite3 REQUIRED)
+  find_package(prometheus-cpp REQUIRED)
+endif()
+
 if(TANREN_BUILD_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

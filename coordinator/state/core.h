@@ -1,0 +1,127 @@
+// The coordinator without its clock, disk and network: inputs in, decisions out. What decides here
+// runs under simulation exactly as it runs in the daemon.
+#ifndef TANREN_COORDINATOR_STATE_CORE_H_
+#define TANREN_COORDINATOR_STATE_CORE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/state/cluster.h"
+#include "coordinator/state/schedule.h"
+#include "coordinator/store/store.h"
+#include "proto/coordinator.pb.h"
+
+namespace tanren::coordinator {
+
+struct CoreOptions {
+  ScheduleOptions schedule;
+  // A node's lease: agents renew it every 2 s.
+  int64_t lease_ms = 10'000;
+  // Without a report for so long a node is SILENT and its jobs UNKNOWN.
+  int64_t silent_ms = 6'000;
+  // Beyond the lease, before what a silent node held is given away.
+  int64_t grace_ms = 2'000;
+  // What a stopped attempt gets to save and exit.
+  int64_t stop_grace_ms = 30'000;
+  // So many faults in a row drain a node.
+  int32_t suspicion_limit = 3;
+  // Ended jobs are forgotten after so much time, and beyond so many.
+  int64_t keep_ended_ms = 30LL * 24 * 3600 * 1000;
+  int64_t keep_ended_jobs = 1'000'000;
+  std::string default_launcher = "local";
+  bool allow_commands = false;
+  RestartPolicy default_restart;  // what a job's own leaves at 0
+};
+
+// Inputs. `user` is who was authenticated.
+struct SubmitInput {
+  std::string user;
+  std::string request_id;
+  JobSpec spec;
+};
+struct ChangeJobInput {
+  enum class Kind { kCancel, kHold, kRelease, kRequeue };
+  Kind kind;
+  std::string user;
+  bool admin = false;  // may change others' jobs
+  std::string request_id;
+  uint64_t job = 0;
+  std::string reason;
+};
+struct ChangeNodeInput {
+  enum class Kind { kDrain, kResume, kRemove };
+  Kind kind;
+  std::string user;
+  std::string node;
+  std::string reason;
+};
+struct SetQuotaInput {
+  Quota quota;
+};
+// An agent's stream began: all that the node knew of orders is void.
+struct JoinInput {
+  Node node;
+};
+// A node's stream ended: no more orders for it.
+struct LeaveInput {
+  std::string node;
+};
+struct ReportInput {
+  std::string node;
+  NodeReport report;
+};
+// Time has passed: leases, time limits, back-offs, and a scheduling pass.
+struct TickInput {};
+
+using Input = std::variant<SubmitInput, ChangeJobInput, ChangeNodeInput, SetQuotaInput, JoinInput,
+                           LeaveInput, ReportInput, TickInput>;
+
+// What follows from an input. Nothing of it may leave before `commit` is durable.
+struct Outcome {
+  Commit commit;
+  absl::Status status;         // the answer: an error changes nothing
+  std::vector<uint64_t> jobs;  // of a submission: also of one that was made before
+  std::map<std::string, Orders> orders;  // by node
+};
+
+// Not thread-safe. If a commit fails the core is ahead of the store: make a new one.
+class Core {
+ public:
+  // Goes on from a restored cluster. Leases of nodes that held work are taken as renewed now; what
+  // ran is taken to run until its agent says otherwise or its lease has passed.
+  Core(CoreOptions options, Cluster cluster, Now now);
+
+  Outcome Step(const Input& input, Now now);
+
+  const Cluster& cluster() const { return cluster_; }
+  const CoreOptions& options() const { return options_; }
+  // When a TickInput has something to do, by the steady clock.
+  int64_t NextTick() const;
+  // Whether `node` may act for the attempt now.
+  bool MayAct(const AttemptToken& token, const std::string& node) const;
+  // What is known but not durable.
+  const std::map<uint64_t, Progress>& progress() const { return progress_; }
+  int64_t HeardMs(const std::string& node) const;  // wall; 0: never
+
+ private:
+  CoreOptions options_;
+  Cluster cluster_;
+  std::map<uint64_t, Progress> progress_;
+};
+
+// kInvalidArgument names the field, what was found and what is expected.
+absl::Status CheckSpec(const JobSpec& spec, const CoreOptions& options);
+
+// The events of a store that begins, or that was restored from a backup: what ran since is fenced.
+// `epoch` is greater than any that was.
+HistoryEvent EpochEvent(const Cluster& cluster, uint64_t epoch, uint64_t next_job, Now now);
+
+}  // namespace tanren::coordinator
+
+#endif  // TANREN_COORDINATOR_STATE_CORE_H_
