@@ -85,8 +85,8 @@ using Input = std::variant<SubmitInput, ChangeJobInput, ChangeNodeInput, SetQuot
 // What follows from an input. Nothing of it may leave before `commit` is durable.
 struct Outcome {
   Commit commit;
-  absl::Status status;         // the answer: an error changes nothing
-  std::vector<uint64_t> jobs;  // of a submission: also of one that was made before
+  absl::Status status;                   // the answer: an error changes nothing
+  std::vector<uint64_t> jobs;            // of a submission: also of one that was made before
   std::map<std::string, Orders> orders;  // by node
 };
 

@@ -17,13 +17,13 @@ namespace tanren::coordinator {
 
 // Where a record stands. The numbers are on disk.
 enum class RecordKind : int {
-  kLedger = 1,     // key ""
-  kJob = 2,        // key: the id as 20 digits
-  kNode = 3,       // key: its name
-  kQuota = 4,      // key: its subject
-  kUsage = 5,      // key: its subject
-  kRequest = 6,    // key: "<user>/<request id>", value: a SubmitReply or what else was answered
-  kCredential = 7, // key: the token's public part
+  kLedger = 1,      // key ""
+  kJob = 2,         // key: the id as 20 digits
+  kNode = 3,        // key: its name
+  kQuota = 4,       // key: its subject
+  kUsage = 5,       // key: its subject
+  kRequest = 6,     // key: "<user>/<request id>", value: a SubmitReply or what else was answered
+  kCredential = 7,  // key: the token's public part
 };
 
 // A record's new value; an empty one with `erase` removes it.
