@@ -65,8 +65,8 @@ class TrainingRun {
     TANREN_RETURN_IF_ERROR(OpenModelAndData());
     MakeEngine();
     int64_t steps_done = 0;
-    if (options_.resume) {
-      TANREN_ASSIGN_OR_RETURN(steps_done, RestoreLatest());
+    if (Restores()) {
+      TANREN_ASSIGN_OR_RETURN(steps_done, RestoreCheckpoint());
     }
     TANREN_RETURN_IF_ERROR(TakeFolder());
     TANREN_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<Callback>> callbacks, MakeCallbacks());
@@ -92,6 +92,7 @@ class TrainingRun {
 
  private:
   bool is_first() const { return ranks_.rank() == 0; }
+  bool Restores() const { return options_.resume || !options_.continue_from.empty(); }
 
   TrainingParts Parts() {
     return {ranks_,         *engine_,  *optimizer_, scaler_ ? &*scaler_ : nullptr,
@@ -126,7 +127,26 @@ class TrainingRun {
         fs::remove_all(left, ignored);
       }
     }
+    if (!options_.continue_from.empty()) TANREN_RETURN_IF_ERROR(CopyRecords());
     return WriteFileAtomically(folder_.recipe(), WriteRecipe(recipe_));
+  }
+
+  // What the run that is continued has told so far. Its metrics may reach beyond the checkpoint, or
+  // end in the middle of a line: both are cut where this run begins to write.
+  absl::Status CopyRecords() const {
+    const RunFolder before(options_.continue_from.parent_path().parent_path());
+    for (const auto& [from, to] : {std::pair(before.metrics(), folder_.metrics()),
+                                   std::pair(before.samples(), folder_.samples()),
+                                   std::pair(before.tensorboard(), folder_.tensorboard())}) {
+      if (!fs::exists(from)) continue;
+      std::error_code error;
+      fs::copy(from, to, fs::copy_options::recursive | fs::copy_options::overwrite_existing, error);
+      if (error) {
+        return absl::UnavailableError(
+            fmt::format("copying {} to {}: {}", from.string(), to.string(), error.message()));
+      }
+    }
+    return absl::OkStatus();
   }
 
   absl::Status OpenModelAndData() {
@@ -171,7 +191,7 @@ class TrainingRun {
     engine_ = std::make_unique<parallel::Engine>(
         model_.model.units, std::vector<parallel::ParameterSpec>{model_.model.head}, ranks_,
         EngineOptionsOf(recipe_, compute_type_));
-    if (!options_.resume) {
+    if (!Restores()) {
       if (model_.read) {
         engine_->LoadParameters(model_.read);
       } else {
@@ -187,9 +207,19 @@ class TrainingRun {
     }
   }
 
-  absl::StatusOr<int64_t> RestoreLatest() {
-    TANREN_ASSIGN_OR_RETURN(const std::optional<fs::path> latest,
+  // What this run has reached: its own latest checkpoint, else the one that it continues from.
+  absl::StatusOr<std::optional<fs::path>> ReachedCheckpoint() const {
+    TANREN_ASSIGN_OR_RETURN(std::optional<fs::path> latest,
                             parallel::LatestCheckpoint(folder_.checkpoints()));
+    if (!latest && !options_.continue_from.empty()) latest = options_.continue_from;
+    return latest;
+  }
+
+  absl::StatusOr<int64_t> RestoreCheckpoint() {
+    std::optional<fs::path> latest = options_.continue_from;
+    if (options_.resume) {
+      TANREN_ASSIGN_OR_RETURN(latest, ReachedCheckpoint());
+    }
     if (!latest) {
       return absl::NotFoundError(fmt::format(
           "{}: there is no checkpoint to resume from; start over: tanren-worker train {} "
@@ -323,8 +353,7 @@ class TrainingRun {
   }
 
   absl::Status Export() {
-    TANREN_ASSIGN_OR_RETURN(const std::optional<fs::path> latest,
-                            parallel::LatestCheckpoint(folder_.checkpoints()));
+    TANREN_ASSIGN_OR_RETURN(const std::optional<fs::path> latest, ReachedCheckpoint());
     ModelPaths paths = ModelPathsOf(recipe_.model());
     paths.checkpoint = *latest;
     TANREN_ASSIGN_OR_RETURN(const PretrainedModel trained, OpenPretrained(paths));

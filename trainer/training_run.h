@@ -15,8 +15,11 @@ struct TrainingRunOptions {
   Recipe recipe;              // resolved
   std::filesystem::path run;  // the run's folder
   bool resume = false;        // from the latest checkpoint there
-  bool overwrite = false;     // an earlier run in the folder may go
-  bool check_memory = true;   // refuse a run that needs more than there is
+  // Else: begins as a copy of the run that this checkpoint (<run>/checkpoints/step-N) belongs to,
+  // its metrics and answers included, and goes on behind it. That run's folder is only read.
+  std::filesystem::path continue_from;
+  bool overwrite = false;    // an earlier run in the folder may go
+  bool check_memory = true;  // refuse a run that needs more than there is
 };
 
 // A collective: every rank of the world, which has a run folder, calls it. Returns the process's

@@ -137,6 +137,40 @@ class ResumeTest(WorkerTest):
         self.finish(run, "--set", "parallel.zero_stage=2", ranks=4)
         self.assert_like_straight(run)
 
+    def test_a_run_in_a_folder_of_its_own_goes_on_behind_a_checkpoint_of_another(self):
+        before, done = self.kill_after("first-attempt", EVERY + 1)
+        checkpoint = before / "checkpoints" / (before / "checkpoints" / "latest").read_text().strip()
+        untouched = {path: path.read_bytes() for path in before.rglob("*") if path.is_file()}
+        run = self.folder / "runs" / "second-attempt"
+        recipe = self.write_recipe("second-attempt", **self.CHANGES)
+        self.assert_finished(run_worker("train", recipe, "--run", run, "--continue-from", f"{checkpoint}/", ranks=RANKS))
+        self.assert_identical(run)
+        self.assertEqual({path: path.read_bytes() for path in before.rglob("*") if path.is_file()}, untouched)
+        self.assertGreater(min(int(path.name.removeprefix("step-")) for path in (run / "checkpoints").iterdir()
+                               if path.is_dir()), done - EVERY)
+
+    def test_behind_the_last_checkpoint_of_another_run_there_is_only_the_model_to_export(self):
+        checkpoint = max(path for path in (self.straight / "checkpoints").iterdir() if path.is_dir())
+        run = self.folder / "runs" / "nothing-left"
+        recipe = self.write_recipe("nothing-left", **self.CHANGES)
+        self.assert_finished(run_worker("train", recipe, "--run", run, "--continue-from", checkpoint, ranks=RANKS))
+        self.assertEqual(column(run, "loss"), column(self.straight, "loss"))
+        self.assertEqual((run / "model" / "model.safetensors").read_bytes(),
+                         (self.straight / "model" / "model.safetensors").read_bytes())
+
+    def test_what_cannot_be_continued_from_is_named(self):
+        run = self.folder / "runs" / "nowhere"
+        recipe = self.write_recipe("nowhere", **self.CHANGES)
+        outcome = run_worker("train", recipe, "--run", run, "--continue-from", self.folder / "absent")
+        self.assertEqual(outcome.code, 1, str(outcome))
+        self.assertIn(f"--continue-from {self.folder / 'absent'}: no such folder", str(outcome))
+        own = self.straight / "checkpoints" / "step-1"
+        own.mkdir(exist_ok=True)
+        outcome = run_worker("train", recipe, "--run", self.straight, "--overwrite", "--continue-from", own)
+        own.rmdir()
+        self.assertEqual(outcome.code, 1, str(outcome))
+        self.assertIn(f"tanren-worker resume {self.straight}", str(outcome))
+
     def test_a_finished_run_stays_as_it_is(self):
         run = self.train("finished", training={"steps": 3})
         before = {path: path.read_bytes() for path in (run / "model").iterdir()}

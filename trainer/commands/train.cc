@@ -30,6 +30,7 @@ namespace fs = std::filesystem;
 struct Arguments {
   std::string recipe;  // of train
   std::string run;
+  std::string continue_from;  // of train
   std::vector<std::string> overrides;
   int ranks = 0;
   bool overwrite = false;
@@ -62,6 +63,22 @@ absl::Status CheckFolder(const TrainingRunOptions& options) {
         "{} holds a run already{} start over: --overwrite; or choose another folder: --run", run,
         saved.ok() && *saved ? fmt::format(". Go on with it: tanren-worker resume {}; or", run)
                              : std::string(", which saved no checkpoint to go on from:")));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckContinuation(const TrainingRunOptions& options) {
+  const fs::path& checkpoint = options.continue_from;
+  if (!fs::is_directory(checkpoint)) {
+    return absl::NotFoundError(
+        fmt::format("--continue-from {}: no such folder; a checkpoint is <run>/checkpoints/step-N",
+                    checkpoint.string()));
+  }
+  if (checkpoint.parent_path().parent_path() == options.run.lexically_normal()) {
+    return absl::InvalidArgumentError(
+        fmt::format("--continue-from {}: that is this run's own; go on with it: tanren-worker "
+                    "resume {}",
+                    checkpoint.string(), options.run.string()));
   }
   return absl::OkStatus();
 }
@@ -100,6 +117,13 @@ absl::StatusOr<int> Train(const Arguments& arguments) {
   options.run = fs::absolute(arguments.run.empty() ? fs::path("runs") / options.recipe.name()
                                                    : fs::path(arguments.run));
   options.overwrite = arguments.overwrite;
+  if (!arguments.continue_from.empty()) {
+    options.continue_from = fs::absolute(arguments.continue_from).lexically_normal();
+    if (!options.continue_from.has_filename()) {
+      options.continue_from = options.continue_from.parent_path();  // it ended in a slash
+    }
+    TANREN_RETURN_IF_ERROR(CheckContinuation(options));
+  }
   options.check_memory = !arguments.no_memory_check;
   return RunOnRanks(options, arguments.ranks);
 }
@@ -127,6 +151,9 @@ void AddTrain(CLI::App& program, Action& action) {
   command->add_option("recipe", arguments->recipe, "A YAML file; see deploy/recipes")->required();
   command->add_option("--run", arguments->run, "The run's folder; default: runs/<recipe's name>");
   command->add_flag("--overwrite", arguments->overwrite, "An earlier run in that folder may go");
+  command->add_option("--continue-from", arguments->continue_from,
+                      "Go on behind a checkpoint of another run (<run>/checkpoints/step-N), whose "
+                      "metrics this one takes over");
   AddCommonFlags(*command, *arguments);
   command->callback([=, &action] { action = [=] { return FirstRankSpeaks(Train(*arguments)); }; });
 }
