@@ -33,12 +33,13 @@ BELOW = {
     "trainer/report": ["trainer/loop"],
     "trainer": ["trainer/report"],
     "benchmarks": ["trainer"],
+    "coordinator/wire": ["runtime/telemetry", "runtime/config"],
     "coordinator/store": ["runtime/telemetry", "runtime/config"],
     "coordinator/state": ["coordinator/store"],
     "coordinator/launch": ["coordinator/state"],
-    "coordinator/agent": ["coordinator/launch"],
-    "coordinator/server": ["coordinator/launch"],
-    "coordinator/client": ["coordinator/launch"],
+    "coordinator/agent": ["coordinator/launch", "coordinator/wire"],
+    "coordinator/server": ["coordinator/launch", "coordinator/wire"],
+    "coordinator/client": ["coordinator/launch", "coordinator/wire"],
     "coordinator": ["coordinator/server", "coordinator/agent", "coordinator/client"],
 }
 
