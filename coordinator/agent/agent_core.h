@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 #include "proto/coordinator.pb.h"
@@ -32,28 +33,59 @@ struct AgentOptions {
   int64_t margin_ms = 500;
 };
 
-// Times are CLOCK_BOOTTIME, milliseconds.
+// One for each run of the agent's program. Not thread-safe. Times are CLOCK_BOOTTIME, milliseconds.
 class AgentCore {
  public:
   explicit AgentCore(AgentOptions options) : options_(options) {}
 
-  // The stream to the coordinator is open (a report goes out at once), or lost.
+  // The stream to the coordinator is open (a report goes out at once), or lost. Orders and renewals
+  // of an earlier stream count no more, but the lease goes on.
   void Connected();
   void Disconnected();
-  // Orders that come late, twice or out of order within a stream change nothing.
+  // Orders that come late, twice or out of order within a stream change nothing, and neither do
+  // those of an epoch before one that was heard.
   void OnOrders(const Orders& orders, int64_t now_ms);
   // What the launcher has now.
   void OnParts(std::vector<PartReport> parts, int64_t now_ms);
-  // What is to be done. Called after each of the above and at NextCall().
+  // What is to be done; each thing is said once. Called after each of the above and at NextCall().
+  // A report counts as sent at `now_ms`.
   AgentActions Act(int64_t now_ms);
+  // When Act has something to do even if nothing comes; the greatest int64_t: never.
   int64_t NextCall(int64_t now_ms) const;
 
-  // Until when the processes here may live; 0: no lease.
+  // Until when the processes here may live; 0: no lease was heard of yet.
   int64_t deadline_ms() const { return deadline_ms_; }
 
  private:
+  using Token = std::tuple<uint64_t, uint64_t, uint32_t>;
+  struct Part {
+    PartReport report;
+    uint64_t listed_in = 0;  // the first report of this stream that has it; 0: none yet
+    bool seen = false;       // the launcher has told of it
+    bool stopped = false;    // the launcher was told to end it, as follows
+    int64_t stop_grace_ms = 0;
+    bool forgotten = false;  // the launcher was told to forget it
+  };
+  static Token Key(const AttemptToken& token);
+
+  void ObeyOrders(int64_t now_ms, AgentActions& actions);
+  void EndWhatOrdersLeaveOut(AgentActions& actions);
+  void Stop(const AttemptToken& token, StopReason reason, int64_t grace_ms, AgentActions& actions);
+  NodeReport MakeReport(int64_t now_ms);
+
   AgentOptions options_;
   int64_t deadline_ms_ = 0;
+  bool deadline_told_ = true;
+  std::map<Token, Part> parts_;
+  uint64_t epoch_ = 0;  // the highest that orders came with
+  uint64_t last_report_ = 0;
+
+  // Of this stream.
+  bool connected_ = false;
+  bool changed_ = false;  // since the last report
+  std::optional<Orders> orders_;
+  int64_t reported_ms_ = 0;
+  std::map<uint64_t, int64_t> sent_ms_;  // reports that no orders have renewed yet
 };
 
 }  // namespace tanren::coordinator
