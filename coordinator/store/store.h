@@ -43,7 +43,7 @@ struct Commit {
 };
 
 // One thread at a time. After an error other than kInvalidArgument nothing may be committed any
-// more (kFailedPrecondition): what is on disk then is for a new Open to find out.
+// more (kFailedPrecondition): what is on disk then is for a new Open to find out. Reading goes on.
 class Store {
  public:
   virtual ~Store() = default;
@@ -59,7 +59,11 @@ class Store {
   // The number of the last event; 0 where there is none.
   virtual uint64_t last_sequence() const = 0;
 
-  // Removes events before number `first`.
+  // Whether the history is new, or was restored from a copy of the past: then the first events
+  // must begin with an EpochBegan (kInvalidArgument otherwise), which ends this.
+  virtual bool needs_new_epoch() const = 0;
+
+  // Removes events before number `first`; the last event always stays.
   virtual absl::Status ForgetEvents(uint64_t first) = 0;
   // A whole copy as a new file, made while the store is used. kAlreadyExists.
   virtual absl::Status Backup(const std::filesystem::path& path) = 0;
