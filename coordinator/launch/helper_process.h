@@ -1,0 +1,34 @@
+// The process that supervisors are forked from: made while the agent is still small and has one
+// thread, so that a fork is cheap and safe, and no part inherits gRPC's descriptors or locks.
+#ifndef TANREN_COORDINATOR_LAUNCH_HELPER_PROCESS_H_
+#define TANREN_COORDINATOR_LAUNCH_HELPER_PROCESS_H_
+
+#include <filesystem>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/launch/descriptor.h"
+
+namespace tanren::coordinator {
+
+// The agent's end of it. The helper ends when this is closed: with the agent, or when the agent
+// becomes a new version of itself by exec. Supervisors go on.
+class Helper {
+ public:
+  explicit Helper(Descriptor socket) : socket_(std::move(socket)) {}
+
+  // Has a supervisor forked for the part in `folder`, which holds its spec. `control` is the
+  // supervisor's end of a connection: it closes if no supervisor comes of it. kUnavailable if the
+  // helper is gone.
+  absl::Status StartSupervisor(const std::filesystem::path& folder, Descriptor control);
+
+ private:
+  Descriptor socket_;
+};
+
+// To be called first in main, before any thread and before gRPC.
+absl::StatusOr<Helper> StartHelper();
+
+}  // namespace tanren::coordinator
+
+#endif  // TANREN_COORDINATOR_LAUNCH_HELPER_PROCESS_H_
