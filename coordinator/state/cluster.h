@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,6 +28,15 @@ struct Now {
 bool IsTerminal(JobState state);
 // Whether an attempt of the job holds nodes.
 bool HoldsNodes(JobState state);
+// The nodes of an attempt, each once, the head first.
+std::vector<std::string> NodesOf(const Attempt& attempt);
+// Whether its part on `node` has ended.
+bool PartHasEnded(const Attempt& attempt, const std::string& node);
+// What an UNKNOWN job is once its nodes are heard of again.
+JobState StateBehindUnknown(const Attempt& attempt);
+// "<folder>/job-<id>" and "<folder>/job-<id>/attempt-<n>".
+std::string JobFolder(const Job& job);
+std::string AttemptFolder(const Job& job, uint32_t attempt);
 bool operator==(const AttemptToken& a, const AttemptToken& b);
 bool operator<(const AttemptToken& a, const AttemptToken& b);
 // "3.17.2": epoch, job, attempt.
@@ -40,6 +50,9 @@ struct NodeLoad {
   int32_t cpu_millis_free = 0;
   int64_t memory_free = 0;
   std::set<uint64_t> jobs;  // whose attempts hold some of it
+  // Those and the ones whose part here has ended while others of the gang have not: the node's
+  // orders name them.
+  std::set<uint64_t> named;
 };
 
 // Deterministic: equal events give equal clusters.
@@ -51,13 +64,18 @@ struct Cluster {
   std::map<std::string, Node> nodes;
   std::map<std::string, Quota> quotas;
   std::map<std::string, Usage> usage;
-  std::map<std::string, std::vector<uint64_t>> requests;  // "<user>/<request id>" -> jobs
+  std::map<std::string, RequestAnswer> requests;  // by "<user>/<request id>"
+  // A store was restored under a new epoch, and nothing was placed in it yet: what an older epoch
+  // placed may still run somewhere.
+  bool unsettled = false;
 
   // Indices, kept by Apply.
   std::set<uint64_t> pending;  // PENDING, held or not
   std::set<uint64_t> holding;  // those whose attempts hold nodes
   std::map<std::string, NodeLoad> loads;
-  std::map<uint64_t, std::vector<uint64_t>> dependants;  // of a job that isn't terminal
+  std::map<uint64_t, std::set<uint64_t>> dependants;  // PENDING ones, of any job
+  std::map<std::string, int64_t> pending_of;          // jobs, by subject ("user/alice", ...)
+  std::set<std::pair<int64_t, uint64_t>> ended;       // (ended_ms, id) of terminal jobs
 
   const Job* FindJob(uint64_t id) const;
   const Node* FindNode(const std::string& name) const;
@@ -68,6 +86,8 @@ struct Cluster {
 // twice, a number that doesn't follow) is kInternal, and the cluster is as it was.
 absl::Status Apply(const HistoryEvent& event, Cluster& cluster, std::vector<Record>* records);
 
+// All records of a cluster, as a store holds them (kCredential is not of the cluster).
+std::vector<Record> Records(const Cluster& cluster);
 // What the store's records add up to. kDataLoss names a record that doesn't parse or fit.
 absl::StatusOr<Cluster> Restore(const std::vector<Record>& records);
 

@@ -4,9 +4,11 @@
 #define TANREN_COORDINATOR_STATE_CORE_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
-#include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -37,6 +39,13 @@ struct CoreOptions {
   std::string default_launcher = "local";
   bool allow_commands = false;
   RestartPolicy default_restart;  // what a job's own leaves at 0
+  // An attempt that isn't RUNNING so long after it was placed is taken to hang. Not with Slurm,
+  // whose queue it may wait in.
+  int64_t start_limit_ms = 600'000;
+  // Scheduling passes come at least so far apart, and while jobs wait at most.
+  int64_t schedule_every_ms = 50;
+  int64_t schedule_at_least_every_ms = 5'000;
+  std::function<Plan(const Cluster&, const ScheduleOptions&, Now)> scheduler = Schedule;
 };
 
 // Inputs. `user` is who was authenticated.
@@ -60,21 +69,29 @@ struct ChangeNodeInput {
   std::string user;
   std::string node;
   std::string reason;
+  std::string request_id;  // empty: not asked to be answered the same twice
+  bool evict = false;      // kDrain: what runs there is stopped, to go on elsewhere
 };
 struct SetQuotaInput {
   Quota quota;
+  std::string user;
+  std::string request_id;
 };
 // An agent's stream began: all that the node knew of orders is void.
+// `stream` tells a node's streams apart: what comes late from an earlier one changes nothing.
 struct JoinInput {
   Node node;
+  uint64_t stream = 0;
 };
 // A node's stream ended: no more orders for it.
 struct LeaveInput {
   std::string node;
+  uint64_t stream = 0;
 };
 struct ReportInput {
   std::string node;
   NodeReport report;
+  uint64_t stream = 0;
 };
 // Time has passed: leases, time limits, back-offs, and a scheduling pass.
 struct TickInput {};
