@@ -49,11 +49,11 @@ absl::Status MemoryStore::Write(const Commit& commit) {
       Add(commit, image_);
       return absl::OkStatus();
     case StoreFault::kAnswerLost:
-      Add(commit, image_);
+      unanswered_ = commit;
       is_broken_ = true;
       return absl::InternalError("the answer to a commit was lost");
     case StoreFault::kTorn:
-      Add({commit.events, {}}, image_);
+      unanswered_ = {commit.events, {}};
       is_broken_ = true;
       return absl::InternalError("a commit failed half-way");
     case StoreFault::kNothingWritten:
@@ -113,6 +113,7 @@ MemoryImage MemoryStore::Image() const {
 }
 
 void MemoryStore::Crash() {
+  Add(std::exchange(unanswered_, {}), image_);
   if (lies_) image_ = std::exchange(durable_, {});
   lies_ = false;
   is_broken_ = false;

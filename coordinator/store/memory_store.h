@@ -28,13 +28,13 @@ struct MemoryImage {
 // What goes wrong with one Write.
 enum class StoreFault {
   kNone,
-  kNothingWritten,  // kInternal; nothing of it is there afterwards
-  kAnswerLost,      // kInternal; yet all of it is there afterwards
-  kDiskFull,        // kResourceExhausted; nothing of it is there afterwards
+  kNothingWritten,  // kInternal; nothing of it is there after the next Crash()
+  kAnswerLost,      // kInternal; yet all of it is there after the next Crash()
+  kDiskFull,        // kResourceExhausted; nothing of it is there
   // The last two break the store's promises: they show that a test would notice.
   // OK, and it isn't there after the next Crash(), nor what is written after it: a disk that lies.
   kLostAtCrash,
-  kTorn,  // kInternal; its events are there afterwards, its records aren't
+  kTorn,  // kInternal; its events are there after the next Crash(), its records aren't
 };
 
 class MemoryStore final : public Store {
@@ -73,6 +73,7 @@ class MemoryStore final : public Store {
   MemoryImage image_;
   MemoryImage durable_;  // where lost writes began; only if lies_
   bool lies_ = false;
+  Commit unanswered_;  // shows after the next Crash()
   bool is_broken_ = false;
   uint64_t writes_ = 0;
   std::map<uint64_t, StoreFault> faults_;  // by number of the Write
