@@ -47,6 +47,31 @@ if(TANREN_WITH_TORCH)
     <algorithm> <functional> <map> <memory> <optional> <span> <string> <vector>)
 endif()
 
+# The same for tests, with GoogleTest in it. What is tested is optimised; the tests themselves are
+# compiled a third faster without. Sanitizers' flags differ between targets, which no precompiled
+# header allows.
+set(tanren_test_options)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND NOT TANREN_SANITIZER)
+  set(tanren_test_options -O0)
+endif()
+function(tanren_test_header NAME)
+  file(WRITE ${PROJECT_BINARY_DIR}/${NAME}.cc "")
+  add_library(${NAME} STATIC ${PROJECT_BINARY_DIR}/${NAME}.cc)
+  target_link_libraries(${NAME} PUBLIC tanren_options GTest::gmock GTest::gtest ${ARGN})
+  target_compile_options(${NAME} PRIVATE -fpch-preprocess ${tanren_test_options})
+endfunction()
+if(TANREN_BUILD_TESTS AND NOT TANREN_SANITIZER)
+  tanren_test_header(tanren_test_pch)
+  target_precompile_headers(tanren_test_pch PRIVATE <gmock/gmock.h> <gtest/gtest.h>
+    <algorithm> <filesystem> <functional> <map> <memory> <optional> <span> <string> <vector>)
+endif()
+if(TANREN_BUILD_TESTS AND TANREN_WITH_TORCH)
+  tanren_test_header(tanren_torch_test_pch tanren_torch)
+  target_precompile_headers(tanren_torch_test_pch PRIVATE <ATen/ATen.h>
+    <torch/csrc/autograd/custom_function.h> <gmock/gmock.h> <gtest/gtest.h>
+    <algorithm> <filesystem> <functional> <map> <memory> <optional> <span> <string> <vector>)
+endif()
+
 # tanren_library(NAME SOURCES ... [DEPENDS ...] [TORCH])
 # DEPENDS are public; TORCH compiles with libtorch's precompiled header.
 function(tanren_library NAME)
@@ -72,9 +97,11 @@ function(tanren_test NAME)
     GTest::gtest_main)
   if(ARG_TORCH)
     target_link_libraries(${NAME} PRIVATE tanren_torch)
-    target_compile_options(${NAME} PRIVATE -fpch-preprocess)
-    target_precompile_headers(${NAME} REUSE_FROM tanren_torch_pch)
+    target_precompile_headers(${NAME} REUSE_FROM tanren_torch_test_pch)
+  elseif(TARGET tanren_test_pch)
+    target_precompile_headers(${NAME} REUSE_FROM tanren_test_pch)
   endif()
+  target_compile_options(${NAME} PRIVATE -fpch-preprocess ${tanren_test_options})
   add_test(NAME ${NAME} COMMAND ${NAME} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
