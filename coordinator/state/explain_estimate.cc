@@ -1,0 +1,66 @@
+#include "coordinator/state/explain_estimate.h"
+
+#include <algorithm>
+#include <functional>
+#include <queue>
+#include <utility>
+#include <vector>
+
+#include "coordinator/state/explain_fit.h"
+#include "coordinator/state/schedule_limits.h"
+#include "coordinator/state/schedule_order.h"
+#include "coordinator/state/schedule_running.h"
+
+namespace tanren::coordinator {
+namespace {
+
+constexpr int kMostJobsBefore = 1000;
+
+}  // namespace
+
+int64_t EstimateStart(const Cluster& cluster, const ScheduleOptions& options, Now now,
+                      const Job& job, bool arriving) {
+  const NodeTable nodes(cluster);
+  ShapeTable shapes(nodes);
+  Board board(nodes, shapes, Board::Fill::kFreeNow);
+  Board emptied(nodes, shapes, Board::Fill::kEmptied);
+  const Limits limits(cluster);
+
+  using End = std::pair<int64_t, std::vector<NodeShare>>;
+  const auto later = [](const End& a, const End& b) { return a.first > b.first; };
+  std::priority_queue<End, std::vector<End>, decltype(later)> ends(later);
+  for (const RunningJob& running : RunningJobs(cluster, nodes, now)) {
+    if (running.stopping) {
+      ends.emplace(now.wall_ms, running.shares);
+    } else if (running.end_ms > 0) {
+      ends.emplace(running.end_ms, running.shares);
+    }
+  }
+  int64_t time = now.wall_ms;
+  int before = 0;
+  for (const QueuedJob& queued :
+       Queue(cluster, options, now, arriving ? &job : nullptr, arriving ? 0 : job.id())) {
+    const bool last = queued.job == &job;
+    const JobSpec& spec = queued.job->spec();
+    if (!last && (spec.launcher() == "slurm" || limits.Broken(*queued.job, false))) continue;
+    const Shape& shape = shapes.Of(spec);
+    if (!last && !Fits(shape, emptied)) continue;
+    if (++before > kMostJobsBefore) return 0;
+    std::vector<GangPart> parts;
+    while (!PlaceGang(shape, board, parts)) {
+      if (ends.empty()) return 0;
+      time = std::max(time, ends.top().first);
+      for (const NodeShare& share : ends.top().second) board.Give(share);
+      ends.pop();
+    }
+    board.Commit();
+    if (last) return time;
+    if (spec.time_limit_ms() == 0) continue;
+    std::vector<NodeShare> shares;
+    for (const GangPart& part : parts) shares.push_back(part.share);
+    ends.emplace(time + spec.time_limit_ms(), std::move(shares));
+  }
+  return 0;
+}
+
+}  // namespace tanren::coordinator

@@ -1,0 +1,122 @@
+#include "coordinator/state/placement_index.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace tanren::coordinator {
+
+NodeIndex::NodeIndex(const NodeTable& nodes, std::vector<int> members,
+                     const std::vector<NodeFree>& free)
+    : members_(std::move(members)), position_(nodes.size(), -1) {
+  int most = 0;
+  for (int node : members_) most = std::max(most, std::popcount(nodes[node].gpus));
+  buckets_ = most + 1;
+  words_ = (size() + 63) / 64;
+  table_.resize(static_cast<size_t>(buckets_) * words_);
+  counts_.resize(buckets_);
+  rack_of_.resize(size());
+  int last_rack = -1;
+  for (int position = 0; position < size(); ++position) {
+    const int rack = nodes[members_[position]].rack;
+    if (rack != last_rack) racks_.push_back({position, position});
+    last_rack = rack;
+    racks_.back().end = position + 1;
+    rack_of_[position] = static_cast<int>(racks_.size()) - 1;
+  }
+  rack_counts_.resize(racks_.size() * buckets_);
+  for (int position = 0; position < size(); ++position) {
+    position_[members_[position]] = position;
+    Add(position, free[members_[position]]);
+  }
+}
+
+void NodeIndex::Add(int position, const NodeFree& free) {
+  Word& word = table_[free.gpu_count * words_ + position / 64];
+  word.members |= uint64_t{1} << (position % 64);
+  word.cpu_millis = std::max(word.cpu_millis, free.cpu_millis);
+  word.memory_bytes = std::max(word.memory_bytes, free.memory_bytes);
+  word.island_gpus = std::max(word.island_gpus, free.island_gpus);
+  ++counts_[free.gpu_count];
+  ++rack_counts_[rack_of_[position] * buckets_ + free.gpu_count];
+}
+
+void NodeIndex::Tighten(Word& word, int first_position, const std::vector<NodeFree>& free) {
+  word.cpu_millis = word.memory_bytes = word.island_gpus = -1;
+  for (uint64_t left = word.members; left != 0; left &= left - 1) {
+    const NodeFree& one = free[members_[first_position + std::countr_zero(left)]];
+    word.cpu_millis = std::max(word.cpu_millis, one.cpu_millis);
+    word.memory_bytes = std::max(word.memory_bytes, one.memory_bytes);
+    word.island_gpus = std::max(word.island_gpus, one.island_gpus);
+  }
+}
+
+void NodeIndex::Changed(int node, const NodeFree& before, const std::vector<NodeFree>& free) {
+  const int position = position_[node];
+  if (position < 0) return;
+  Word& old = table_[before.gpu_count * words_ + position / 64];
+  old.members &= ~(uint64_t{1} << (position % 64));
+  --counts_[before.gpu_count];
+  --rack_counts_[rack_of_[position] * buckets_ + before.gpu_count];
+  if (before.cpu_millis >= old.cpu_millis || before.memory_bytes >= old.memory_bytes ||
+      before.island_gpus >= old.island_gpus) {
+    Tighten(old, position / 64 * 64, free);
+  }
+  Add(position, free[node]);
+}
+
+int NodeIndex::FindInBucket(const Word* words, const NodeNeed& need, int begin, int end,
+                            std::span<const int> excluded,
+                            const std::vector<NodeFree>& free) const {
+  for (int w = begin / 64; w * 64 < end; ++w) {
+    const Word& word = words[w];
+    if (word.members == 0 || word.cpu_millis < need.cpu_millis ||
+        word.memory_bytes < need.memory_bytes || word.island_gpus < need.island_gpus) {
+      continue;
+    }
+    uint64_t left = word.members;
+    if (w * 64 < begin) left &= ~uint64_t{0} << (begin - w * 64);
+    if (end - w * 64 < 64) left &= (uint64_t{1} << (end - w * 64)) - 1;
+    for (; left != 0; left &= left - 1) {
+      const int position = w * 64 + std::countr_zero(left);
+      const NodeFree& one = free[members_[position]];
+      if (one.cpu_millis < need.cpu_millis || one.memory_bytes < need.memory_bytes ||
+          one.island_gpus < need.island_gpus) {
+        continue;
+      }
+      if (!excluded.empty() &&
+          std::binary_search(excluded.begin(), excluded.end(), members_[position])) {
+        continue;
+      }
+      return position;
+    }
+  }
+  return -1;
+}
+
+int NodeIndex::Find(const NodeNeed& need, int begin, int end, std::span<const int> excluded,
+                    const std::vector<NodeFree>& free) const {
+  for (int64_t gpus = need.gpus; gpus < buckets_; ++gpus) {
+    if (counts_[gpus] == 0) continue;
+    const int found = FindInBucket(&table_[gpus * words_], need, begin, end, excluded, free);
+    if (found >= 0) return found;
+  }
+  return -1;
+}
+
+int64_t NodeIndex::MostCpuMillis() const {
+  int64_t most = 0;
+  for (const Word& word : table_) {
+    if (word.members != 0) most = std::max(most, word.cpu_millis);
+  }
+  return most;
+}
+
+int64_t NodeIndex::MostMemory() const {
+  int64_t most = 0;
+  for (const Word& word : table_) {
+    if (word.members != 0) most = std::max(most, word.memory_bytes);
+  }
+  return most;
+}
+
+}  // namespace tanren::coordinator

@@ -1,0 +1,79 @@
+// Finds a node with enough free quickly: nodes by the number of their free GPUs, and for each 64 of
+// them the most that one has of the rest.
+#ifndef TANREN_COORDINATOR_STATE_PLACEMENT_INDEX_H_
+#define TANREN_COORDINATOR_STATE_PLACEMENT_INDEX_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "coordinator/state/placement_nodes.h"
+
+namespace tanren::coordinator {
+
+// What is asked of one node.
+struct NodeNeed {
+  int64_t gpus = 0;
+  int64_t cpu_millis = 0;
+  int64_t memory_bytes = 0;
+  int64_t island_gpus = 0;  // so many within one island
+};
+
+// Positions number the members: ascending nodes, so those of a rack are together.
+class NodeIndex {
+ public:
+  struct Rack {
+    int begin = 0;  // positions
+    int end = 0;
+  };
+
+  // `members`: ascending. `free` is of all nodes, and stays the caller's: it tells every change of
+  // a node by Changed.
+  NodeIndex(const NodeTable& nodes, std::vector<int> members, const std::vector<NodeFree>& free);
+
+  void Changed(int node, const NodeFree& before, const std::vector<NodeFree>& free);
+
+  int size() const { return static_cast<int>(members_.size()); }
+  int node(int position) const { return members_[position]; }
+  int position(int node) const { return position_[node]; }
+  int most_gpus() const { return buckets_ - 1; }
+  const std::vector<Rack>& racks() const { return racks_; }
+  int rack_of(int position) const { return rack_of_[position]; }
+  // How many nodes have exactly so many GPUs free.
+  int Count(int gpus) const { return counts_[gpus]; }
+  int Count(int rack, int gpus) const { return rack_counts_[rack * buckets_ + gpus]; }
+
+  // The first member of [begin, end) with the least free GPUs that are enough; -1: none.
+  int Find(const NodeNeed& need, int begin, int end, std::span<const int> excluded,
+           const std::vector<NodeFree>& free) const;
+  // An upper bound of what one member has beside GPUs.
+  int64_t MostCpuMillis() const;
+  int64_t MostMemory() const;
+
+ private:
+  struct Word {
+    uint64_t members = 0;
+    int64_t cpu_millis = -1;  // the most of one member, or more
+    int64_t memory_bytes = -1;
+    int32_t island_gpus = -1;
+  };
+
+  void Add(int position, const NodeFree& free);
+  void Tighten(Word& word, int first_position, const std::vector<NodeFree>& free);
+  int FindInBucket(const Word* words, const NodeNeed& need, int begin, int end,
+                   std::span<const int> excluded, const std::vector<NodeFree>& free) const;
+
+  std::vector<int> members_;
+  std::vector<int> position_;  // by node; -1: not a member
+  std::vector<int> rack_of_;   // by position: an index of racks_
+  std::vector<Rack> racks_;
+  int buckets_ = 1;
+  int words_ = 0;  // of one bucket
+  std::vector<Word> table_;
+  std::vector<int> counts_;
+  std::vector<int> rack_counts_;
+};
+
+}  // namespace tanren::coordinator
+
+#endif  // TANREN_COORDINATOR_STATE_PLACEMENT_INDEX_H_
