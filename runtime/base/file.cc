@@ -37,8 +37,8 @@ class FileDescriptor {
   int value_;
 };
 
-absl::Status WriteAndSync(const fs::path& path, std::string_view content) {
-  FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+absl::Status WriteAndSync(const fs::path& path, std::string_view content, unsigned mode) {
+  FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
   if (!file.ok()) return ErrnoOf("can't create", path);
   while (!content.empty()) {
     const ssize_t written = write(file.value(), content.data(), content.size());
@@ -105,9 +105,9 @@ absl::StatusOr<std::string> ReadFile(const fs::path& path, uint64_t limit) {
   }
 }
 
-absl::Status WriteFileAtomically(const fs::path& path, std::string_view content) {
+absl::Status WriteFileAtomically(const fs::path& path, std::string_view content, unsigned mode) {
   const fs::path temporary = TemporaryNameOf(path);
-  absl::Status status = WriteAndSync(temporary, content);
+  absl::Status status = WriteAndSync(temporary, content, mode);
   if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
     status = ErrnoOf("can't rename to this name", path);
   }

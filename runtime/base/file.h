@@ -38,8 +38,10 @@ absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path,
                                      uint64_t limit = uint64_t{1} << 30);
 
 // Replaces or creates `path`: written beside it, flushed to disk, renamed. After a crash at any
-// point the old content or the new one is there, never a part.
-absl::Status WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
+// point the old content or the new one is there, never a part. `mode` (less the umask) holds from
+// the file's first moment: 0600 for a secret.
+absl::Status WriteFileAtomically(const std::filesystem::path& path, std::string_view content,
+                                 unsigned mode = 0644);
 
 // Flushes a file's content, or a folder's list of names, to disk.
 absl::Status SyncToDisk(const std::filesystem::path& path);

@@ -22,6 +22,12 @@ TEST(File, AtomicWriteReplacesTheContentAndLeavesNoOtherName) {
   EXPECT_EQ(std::distance(fs::directory_iterator(folder / "deep"), fs::directory_iterator()), 1);
 }
 
+TEST(File, ASecretIsWrittenForItsOwnerAlone) {
+  const fs::path file = fs::path(testing::TempDir()) / "secret.txt";
+  ASSERT_TRUE(WriteFileAtomically(file, "a", 0600).ok());
+  EXPECT_EQ(fs::status(file).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+}
+
 TEST(File, MissingFileIsNotFoundAndNamed) {
   const auto found = MappedFile::Open("/no/such/file");
   EXPECT_TRUE(absl::IsNotFound(found.status()));
