@@ -52,6 +52,27 @@ GpuInfo Describe(const Nvml& nvml, Device device) {
   return gpu;
 }
 
+// Each GPU starts as an island of its own; a link joins two.
+void FindIslands(const Nvml& nvml, const std::vector<Device>& devices, GpuProbe& probe) {
+  constexpr int kNvlink = 2;  // NVML_P2P_CAPS_INDEX_NVLINK
+  constexpr int kLinked = 0;  // NVML_P2P_STATUS_OK
+  std::vector<GpuInfo>& gpus = probe.gpus;
+  for (size_t i = 0; i < gpus.size(); ++i) gpus[i].island = static_cast<int>(i);
+  for (size_t a = 0; a < gpus.size(); ++a) {
+    for (size_t b = a + 1; b < gpus.size(); ++b) {
+      int status = -1;
+      const int code =
+          nvml.Call("nvmlDeviceGetP2PStatus", devices[a], devices[b], kNvlink, &status);
+      if (code != 0 || status != kLinked || gpus[a].island == gpus[b].island) continue;
+      const int joined = gpus[a].island;
+      const int left = gpus[b].island;
+      for (GpuInfo& gpu : gpus) {
+        if (gpu.island == left) gpu.island = joined;
+      }
+    }
+  }
+}
+
 void ListGpus(const Nvml& nvml, GpuProbe& probe) {
   char version[96] = "";
   if (nvml.Call("nvmlSystemGetDriverVersion", &version[0], unsigned{sizeof(version)}) == 0) {
@@ -66,6 +87,7 @@ void ListGpus(const Nvml& nvml, GpuProbe& probe) {
     probe.problem = fmt::format("NVML can't count the GPUs: error {}", code);
     return;
   }
+  std::vector<Device> devices;
   for (unsigned index = 0; index < count; ++index) {
     Device device = nullptr;
     if (const int code = nvml.Call("nvmlDeviceGetHandleByIndex_v2", index, &device); code != 0) {
@@ -73,7 +95,9 @@ void ListGpus(const Nvml& nvml, GpuProbe& probe) {
       continue;
     }
     probe.gpus.push_back(Describe(nvml, device));
+    devices.push_back(device);
   }
+  FindIslands(nvml, devices, probe);
 }
 
 }  // namespace

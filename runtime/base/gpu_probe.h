@@ -15,6 +15,7 @@ struct GpuInfo {
   uint64_t memory_free_bytes = 0;
   int compute_major = 0;  // compute capability, 7.5 for a T4
   int compute_minor = 0;
+  int island = 0;  // GPUs with the same number are joined by NVLink, directly or through others
 };
 
 struct GpuProbe {
