@@ -1,0 +1,121 @@
+#include "coordinator/launch/slurm_environment.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <string_view>
+
+#include "coordinator/launch/slurm_folder.h"
+#include "coordinator/state/cluster.h"
+#include "fmt/format.h"
+
+namespace tanren::coordinator {
+namespace {
+
+constexpr std::array<std::string_view, 7> kPersons = {
+    "PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "CUDA_VISIBLE_DEVICES"};
+
+// srun, which mpirun starts its daemons with, reads these as options: one daemon a node needs all
+// of the node's share, not one task's, and this environment, not a login's.
+constexpr std::array<std::string_view, 9> kNotForSrun = {
+    "SLURM_EXPORT_ENV",     "SLURM_GET_USER_ENV",  "SLURM_GPUS_PER_TASK",
+    "SLURM_NTASKS_PER_GPU", "SLURM_TRES_PER_TASK", "SLURM_MEM_PER_CPU",
+    "SLURM_MEM_PER_GPU",    "SLURM_CPUS_PER_TASK", "SLURM_GPU_BIND"};
+
+constexpr std::array<std::string_view, 4> kForRanks = {"SLURM_JOB_ID", "SLURM_JOB_NODELIST",
+                                                       "SLURMD_NODENAME", "SLURM_CONF"};
+
+bool StartsWith(std::string_view text, std::string_view prefix) {
+  return text.substr(0, prefix.size()) == prefix;
+}
+
+// Where mpirun tells a rank who it is and reaches it.
+bool IsMpis(std::string_view name) {
+  return StartsWith(name, "OMPI_") || StartsWith(name, "PMIX_") || StartsWith(name, "PRTE_") ||
+         StartsWith(name, "PMI_");
+}
+
+template <typename Names>
+bool Contains(const Names& names, std::string_view name) {
+  for (std::string_view each : names) {
+    if (each == name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Environment CurrentEnvironment() {
+  Environment environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const size_t equals = text.find('=');
+    if (equals != std::string_view::npos) {
+      environment.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  return environment;
+}
+
+std::vector<std::string> EnvironmentStrings(const Environment& environment) {
+  std::vector<std::string> strings;
+  for (const auto& [name, value] : environment) strings.push_back(name + "=" + value);
+  return strings;
+}
+
+Environment SlurmMpirunEnvironment(const SlurmTask& task, const Environment& batch) {
+  Environment result;
+  for (const auto& [name, value] : batch) {
+    const bool slurms = StartsWith(name, "SLURM") && !Contains(kNotForSrun, name);
+    if (slurms || Contains(kPersons, name)) result[name] = value;
+  }
+  result["SLURM_MEM_PER_NODE"] = "0";  // for srun: all that the job has there
+  for (const auto& [name, value] : task.part().spec().environment()) {
+    if (StartsWith(name, "OMPI_MCA_") || StartsWith(name, "PMIX_MCA_") ||
+        StartsWith(name, "PRTE_MCA_")) {
+      result[name] = value;
+    }
+  }
+  return result;
+}
+
+Environment SlurmRankEnvironment(const SlurmTask& task, const std::string& role,
+                                 const Environment& current) {
+  const PartSpec& part = task.part();
+  Environment result;
+  for (const auto& [name, value] : current) {
+    if (IsMpis(name) || Contains(kPersons, name) || Contains(kForRanks, name)) {
+      result[name] = value;
+    }
+  }
+  for (const auto& [name, value] : part.spec().environment()) result[name] = value;
+  result["TANREN_LAUNCH"] = TokenText(part.token());
+  result["TANREN_JOB"] = std::to_string(part.token().job());
+  result["TANREN_ATTEMPT"] = std::to_string(part.token().attempt());
+  result["TANREN_ROLE"] = role;
+  if (part.spec().array_size() > 0) {
+    result["TANREN_ARRAY_INDEX"] = std::to_string(part.array_index());
+  }
+  if (part.has_resume()) result["TANREN_RESUME"] = part.resume().folder();
+  return result;
+}
+
+std::filesystem::path RecipeFile(const PartSpec& part) {
+  return SlurmFolder::RunFolder(part).string() + ".yaml";
+}
+
+std::vector<std::string> SlurmRankProgram(const SlurmTask& task) {
+  const PartSpec& part = task.part();
+  if (part.spec().has_command()) {
+    return {part.spec().command().argv().begin(), part.spec().command().argv().end()};
+  }
+  std::vector<std::string> argv = {task.worker(), "train", RecipeFile(part).string(), "--run",
+                                   SlurmFolder::RunFolder(part).string()};
+  if (part.has_resume()) {
+    argv.push_back("--continue-from");
+    argv.push_back(part.resume().folder());
+  }
+  return argv;
+}
+
+}  // namespace tanren::coordinator
