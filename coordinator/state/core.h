@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/state/cluster.h"
+#include "coordinator/state/records.h"
 #include "coordinator/state/schedule.h"
 #include "coordinator/store/store.h"
 #include "proto/coordinator.pb.h"
@@ -127,9 +128,119 @@ class Core {
   int64_t HeardMs(const std::string& node) const;  // wall; 0: never
 
  private:
+  // What is known of a node's part of a job's present attempt beyond what is durable.
+  struct Part {
+    bool seen = false;        // its agent has listed it
+    bool running = false;     // and said that it runs
+    uint64_t stop_order = 0;  // the first orders of this stream that told it to stop
+  };
+  // A node's stream and lease.
+  struct Session {
+    bool connected = false;
+    bool reported = false;  // in this stream
+    uint64_t stream = 0;
+    uint64_t last_report = 0;
+    uint64_t last_orders = 0;
+    int64_t heard_steady_ms = 0;
+    int64_t heard_wall_ms = 0;
+    std::map<uint64_t, Part> parts;  // by job
+    // What lives there though nothing that holds the node is called so.
+    std::set<AttemptToken> strangers;
+  };
+
+  void Handle(const SubmitInput& input);
+  void Handle(const ChangeJobInput& input);
+  void Handle(const ChangeNodeInput& input);
+  void Handle(const SetQuotaInput& input);
+  void Handle(const JoinInput& input);
+  void Handle(const LeaveInput& input);
+  void Handle(const ReportInput& input);
+  void Handle(const TickInput& input);
+
+  // Applies the event, to be committed with this step. An event that isn't legal is a defect: it
+  // changes nothing, and is the step's status unless there is one.
+  bool Emit(HistoryEvent event);
+  HistoryEvent NewEvent() const;
+  // What is watched of a job (its limits, back-off, orders) follows what became of it.
+  void Follow(const HistoryEvent& event);
+  void WatchLimit(const Job& job);
+  void Touch(const Attempt& attempt);
+  void AskForPass(int64_t at_ms);
+
+  // Submissions and other requests.
+  bool AnswerAgain(const std::string& user, const std::string& request_id, uint64_t fingerprint);
+  bool BeginRequest(const std::string& user, const std::string& request_id, uint64_t fingerprint,
+                    HistoryEvent& event);
+  absl::Status CheckDependencies(const JobSpec& spec) const;
+  absl::Status CheckPendingQuota(const Job& job, int64_t more) const;
+  absl::Status ChangeJob(const ChangeJobInput& input, const Job& job, HistoryEvent event);
+  void Cancel(const Job& job, HistoryEvent event, const std::string& by);
+  void EndJob(uint64_t job, JobState state, const std::string& message);
+  void DecideDependants(const Job& ended);
+
+  // Nodes.
+  void Drain(const ChangeNodeInput& input, HistoryEvent event);
+  void Remove(const std::string& node, HistoryEvent event);
+  Session& SessionOf(const std::string& node);
+  void Forgive(int64_t late_ms);
+  void WatchNodes();
+  void LoseSight(const Node& node);
+  void Lose(const std::string& node);
+  void FindAgain(const std::string& node);
+  void Suspect(const std::string& node, const AttemptToken& token, const AttemptEnd& end);
+  void ChangeNodeState(const std::string& node, Node::State state);
+
+  // Attempts.
+  void TakePart(const std::string& node, const PartReport& part, Session& session);
+  void MissPart(const std::string& node, const Job& job, uint64_t orders, Session& session);
+  void Publish(const Job& job, const Checkpoint& checkpoint);
+  void EndPart(const Job& job, const std::string& node, AttemptEnd end);
+  void Stop(const Job& job, StopReason reason, const std::string& by);
+  void BecomeKnown(const Job& job);
+  void Settle(uint64_t job);
+  void EndAttempt(const Job& job);
+  void NoteStrangers(std::set<AttemptToken> strangers, Session& session);
+  bool RunsEverywhere(const Job& job) const;
+  int64_t ElapsedMs(int64_t since_steady_ms, int64_t since_wall_ms) const;
+  std::vector<Usage> UsageAfter(const Job& job) const;
+
+  // Ticks.
+  void EnforceLimits();
+  void Pass();
+  bool MayPlace(const PlannedStart& start) const;
+  void Place(const PlannedStart& start);
+  void ForgetEnded();
+
+  Orders MakeOrders(const std::string& node, Session& session) const;
+  PartOrder MakeOrder(const Job& job, const std::string& node, Part* part, uint64_t orders) const;
+
   CoreOptions options_;
   Cluster cluster_;
   std::map<uint64_t, Progress> progress_;
+  std::map<std::string, Session> sessions_;
+  std::map<uint64_t, int> strange_jobs_;  // on how many nodes strangers of the job live
+
+  // Deadlines, steady. A node's is looked at when it is due, and set anew if it was heard of.
+  std::set<std::pair<int64_t, std::string>> node_deadlines_;
+  std::set<std::pair<int64_t, uint64_t>> limits_;
+  std::map<uint64_t, int64_t> limit_of_;
+  std::set<std::pair<int64_t, uint64_t>> back_offs_;  // wall, by our own reckoning
+  int64_t next_pass_ms_ = 0;
+  int64_t last_pass_ms_ = 0;
+  bool passed_ = false;
+  bool started_ = false;
+  int64_t place_from_ms_ = 0;
+  // Wall time goes on from the start by the steady clock: nobody who sets the clock hastens or
+  // delays anything.
+  int64_t wall_offset_ms_ = 0;
+  uint64_t first_free_job_ = 1;  // beyond what agents told of
+
+  // Of the step that is being made.
+  Now now_;
+  Outcome outcome_;
+  std::set<RecordName> names_;
+  std::set<std::string> touched_;
+  std::vector<uint64_t> ended_now_;  // jobs whose dependants are to be decided
 };
 
 // kInvalidArgument names the field, what was found and what is expected.

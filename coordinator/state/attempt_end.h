@@ -1,0 +1,51 @@
+// What the end of one part means for its gang, and the end of an attempt for its job.
+#ifndef TANREN_COORDINATOR_STATE_ATTEMPT_END_H_
+#define TANREN_COORDINATOR_STATE_ATTEMPT_END_H_
+
+#include <cstdint>
+#include <string>
+
+#include "proto/job.pb.h"
+
+namespace tanren::coordinator {
+
+// A part that ends so before it was asked to takes its gang with it.
+bool BreaksTheGang(AttemptEnd::Kind kind);
+
+// Whether this end of the part on `node` is the attempt's, as far as is known: the first that
+// breaks the gang, else the head's. What parts say once they are being stopped is no cause; but a
+// head that finished has finished.
+bool SpeaksForTheGang(const Attempt& attempt, const std::string& node, const AttemptEnd& end);
+
+struct Verdict {
+  enum class Next {
+    kAgain,  // the job is PENDING, not before `delay_ms` have passed
+    kEnd,    // it ends as `state`
+    kHold,   // PENDING, held until somebody releases it
+  };
+  Next next = Next::kAgain;
+  AttemptEnd end;  // the attempt's, for good
+  int64_t delay_ms = 0;
+  int32_t failures = 0;  // the job's, after it
+  JobState state = PENDING;
+  std::string message;  // of the job's end, or why it is held
+  std::string suspect;  // the node whose fault it may be; empty: none
+};
+
+// What follows from the end of the job's attempt, of which no part lives. `last_step` is what the
+// attempt last told of.
+//
+// FINISHED                   SUCCEEDED, whatever was asked of it meanwhile
+// cancelled by its user      CANCELLED
+// time limit                 again at once if it SAVED; else FAILED
+// preempted, drained,        again at once
+// requeued, fenced
+// USER_ERROR                 FAILED
+// INFRASTRUCTURE, HUNG,      again after a back-off, as long as the budget of retries lasts; then
+// NEVER_STARTED              FAILED, or held if no attempt got to its first step
+// SAVED, STOPPED by itself   again; after the first delay unless it published a checkpoint
+Verdict Judge(const Job& job, int64_t last_step);
+
+}  // namespace tanren::coordinator
+
+#endif  // TANREN_COORDINATOR_STATE_ATTEMPT_END_H_

@@ -1,0 +1,174 @@
+// Streams and leases: who is heard of, and what becomes of what a silent node holds.
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "coordinator/state/core.h"
+#include "coordinator/state/spec_check.h"
+#include "fmt/format.h"
+
+namespace tanren::coordinator {
+namespace {
+
+// The node as it joins: what the coordinator itself knows of it goes on.
+Node Joined(const Node& told, const Node* known, int64_t now_ms) {
+  Node node = told;
+  node.set_joined_ms(known == nullptr ? now_ms : known->joined_ms());
+  node.set_state(known == nullptr ? Node::UP : known->state());
+  node.set_draining(known != nullptr && known->draining());
+  node.set_drain_reason(known == nullptr ? "" : known->drain_reason());
+  node.set_suspicions(known == nullptr ? 0 : known->suspicions());
+  node.set_suspected_by(known == nullptr ? 0 : known->suspected_by());
+  if (node.launcher().empty()) node.set_launcher("local");
+  return node;
+}
+
+}  // namespace
+
+Core::Session& Core::SessionOf(const std::string& node) {
+  const auto [found, added] = sessions_.try_emplace(node);
+  if (added) {
+    found->second.heard_steady_ms = now_.steady_ms;
+    node_deadlines_.insert({now_.steady_ms + options_.silent_ms, node});
+  }
+  return found->second;
+}
+
+void Core::Handle(const JoinInput& input) {
+  outcome_.status = CheckNode(input.node);
+  if (!outcome_.status.ok()) return;
+  const std::string& name = input.node.name();
+  const Node* known = cluster_.FindNode(name);
+  const Node node = Joined(input.node, known, now_.wall_ms);
+  if (known == nullptr || Serialized(*known) != Serialized(node)) {
+    HistoryEvent event = NewEvent();
+    *event.mutable_node_joined()->mutable_node() = node;
+    if (!Emit(std::move(event))) return;
+  }
+  Session& session = SessionOf(name);
+  session.connected = true;
+  session.reported = false;
+  session.stream = input.stream;
+  session.last_report = 0;
+  session.last_orders = 0;
+  for (auto& [job, part] : session.parts) part.stop_order = 0;
+}
+
+void Core::Handle(const LeaveInput& input) {
+  const auto found = sessions_.find(input.node);
+  // The end of a stream that another has followed is no news.
+  if (found == sessions_.end() || found->second.stream != input.stream) return;
+  found->second.connected = false;
+  found->second.reported = false;
+}
+
+void Core::Forgive(int64_t late_ms) {
+  node_deadlines_.clear();
+  for (auto& [name, session] : sessions_) {
+    session.heard_steady_ms += late_ms;
+    const Node* node = cluster_.FindNode(name);
+    if (node == nullptr || node->state() == Node::LOST) continue;
+    node_deadlines_.insert({session.heard_steady_ms + options_.silent_ms, name});
+  }
+}
+
+void Core::WatchNodes() {
+  while (!node_deadlines_.empty() && node_deadlines_.begin()->first <= now_.steady_ms) {
+    const std::string name = node_deadlines_.begin()->second;
+    node_deadlines_.erase(node_deadlines_.begin());
+    const Node* node = cluster_.FindNode(name);
+    if (node == nullptr || node->state() == Node::LOST) continue;
+    const int64_t heard = sessions_.at(name).heard_steady_ms;
+    const int64_t silent = heard + options_.silent_ms;
+    const int64_t lost =
+        heard + std::max(options_.lease_ms + options_.grace_ms, options_.silent_ms);
+    if (now_.steady_ms < silent) {
+      node_deadlines_.insert({silent, name});
+      continue;
+    }
+    if (node->state() == Node::UP) LoseSight(*node);
+    if (now_.steady_ms < lost) {
+      node_deadlines_.insert({lost, name});
+    } else {
+      Lose(name);
+    }
+  }
+}
+
+void Core::ChangeNodeState(const std::string& node, Node::State state) {
+  HistoryEvent event = NewEvent();
+  event.mutable_node_state_changed()->set_node(node);
+  event.mutable_node_state_changed()->set_state(state);
+  Emit(std::move(event));
+}
+
+void Core::LoseSight(const Node& node) {
+  ChangeNodeState(node.name(), Node::SILENT);
+  const std::set<uint64_t> jobs = cluster_.loads[node.name()].jobs;
+  for (const uint64_t id : jobs) {
+    const Job& job = cluster_.jobs.at(id);
+    if (job.state() == UNKNOWN) continue;
+    HistoryEvent event = NewEvent();
+    *event.mutable_attempt_unknown()->mutable_token() = job.attempt().token();
+    event.mutable_attempt_unknown()->set_node(node.name());
+    Emit(std::move(event));
+  }
+}
+
+// Lease and grace have passed: nothing that the node held lives any more.
+void Core::Lose(const std::string& node) {
+  const std::set<uint64_t> jobs = cluster_.loads[node].jobs;
+  AttemptEnd end;
+  end.set_kind(AttemptEnd::INFRASTRUCTURE);
+  end.set_node(node);
+  end.set_rank(-1);
+  end.set_message(fmt::format("node {} was not heard of for {} s: its lease has passed", node,
+                              (now_.steady_ms - sessions_.at(node).heard_steady_ms) / 1000));
+  if (!jobs.empty()) {
+    Suspect(node, cluster_.jobs.at(*jobs.begin()).attempt().token(), end);
+  }
+  ChangeNodeState(node, Node::LOST);
+  NoteStrangers({}, sessions_.at(node));
+  for (const uint64_t id : jobs) EndPart(cluster_.jobs.at(id), node, end);
+  for (const uint64_t id : jobs) Settle(id);
+}
+
+void Core::FindAgain(const std::string& node) {
+  ChangeNodeState(node, Node::UP);
+  const std::set<uint64_t> jobs = cluster_.loads[node].jobs;
+  for (const uint64_t id : jobs) BecomeKnown(cluster_.jobs.at(id));
+}
+
+// An UNKNOWN job is what it was before once none of its nodes is silent.
+void Core::BecomeKnown(const Job& job) {
+  if (job.state() != UNKNOWN) return;
+  for (const std::string& name : NodesOf(job.attempt())) {
+    const Node* node = cluster_.FindNode(name);
+    if (PartHasEnded(job.attempt(), name) || node == nullptr) continue;
+    if (node->state() == Node::SILENT) return;
+  }
+  HistoryEvent event = NewEvent();
+  *event.mutable_attempt_found_again()->mutable_token() = job.attempt().token();
+  event.mutable_attempt_found_again()->set_state(StateBehindUnknown(job.attempt()));
+  Emit(std::move(event));
+}
+
+// A signal may be the program's own doing: over and over from one job, it counts once.
+void Core::Suspect(const std::string& name, const AttemptToken& token, const AttemptEnd& end) {
+  const Node* node = cluster_.FindNode(name);
+  if (node == nullptr || node->state() == Node::LOST) return;
+  if (end.signal() != 0 && node->suspected_by() == token.job()) return;
+  HistoryEvent event = NewEvent();
+  event.mutable_node_suspected()->set_node(name);
+  *event.mutable_node_suspected()->mutable_token() = token;
+  event.mutable_node_suspected()->set_suspicions(node->suspicions() + 1);
+  if (!Emit(std::move(event))) return;
+  if (node->suspicions() < options_.suspicion_limit || node->draining()) return;
+  event = NewEvent();
+  event.mutable_node_drained()->set_node(name);
+  event.mutable_node_drained()->set_reason(
+      fmt::format("{} faults in a row; the last: {}", node->suspicions(), end.message()));
+  Emit(std::move(event));
+}
+
+}  // namespace tanren::coordinator

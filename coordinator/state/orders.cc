@@ -1,0 +1,67 @@
+// What each node is told to hold.
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/state/core.h"
+
+namespace tanren::coordinator {
+namespace {
+
+// Nothing is worth saving, or nothing can be saved any more: collectives are broken.
+constexpr int64_t kShortGraceMs = 5'000;
+
+bool MaySave(StopReason reason) {
+  return reason == PREEMPTED || reason == TIME_LIMIT || reason == NODE_DRAINED ||
+         reason == REQUEUED_BY_USER;
+}
+
+}  // namespace
+
+Orders Core::MakeOrders(const std::string& node, Session& session) const {
+  Orders orders;
+  orders.set_sequence(++session.last_orders);
+  orders.set_epoch(cluster_.epoch);
+  orders.set_renewed_report(session.last_report);
+  orders.set_lease_ms(options_.lease_ms);
+  const auto load = cluster_.loads.find(node);
+  if (load == cluster_.loads.end()) return orders;
+  for (const uint64_t id : load->second.named) {
+    *orders.add_parts() =
+        MakeOrder(cluster_.jobs.at(id), node, &session.parts[id], orders.sequence());
+  }
+  return orders;
+}
+
+PartOrder Core::MakeOrder(const Job& job, const std::string& node, Part* part,
+                          uint64_t orders) const {
+  const Attempt& attempt = job.attempt();
+  PartOrder order;
+  *order.mutable_token() = attempt.token();
+  StopReason stop = attempt.stop_reason();
+  if (stop == STOP_REASON_UNSPECIFIED && PartHasEnded(attempt, attempt.placements(0).node())) {
+    stop = HEAD_ENDED;
+  }
+  if (stop == STOP_REASON_UNSPECIFIED && PartHasEnded(attempt, node)) stop = PART_FAILED;
+  if (stop != STOP_REASON_UNSPECIFIED) {
+    order.set_stop(stop);
+    order.set_grace_ms(MaySave(stop) ? options_.stop_grace_ms
+                                     : std::min(kShortGraceMs, options_.stop_grace_ms));
+    if (part->stop_order == 0) part->stop_order = orders;
+    return order;
+  }
+  if (part->seen || attempt.running_ms() != 0) return order;
+  PartSpec& start = *order.mutable_start();
+  *start.mutable_token() = attempt.token();
+  start.set_user(job.user());
+  *start.mutable_spec() = job.spec();
+  *start.mutable_placements() = attempt.placements();
+  for (const std::string& name : NodesOf(attempt)) {
+    const Node* of_gang = cluster_.FindNode(name);
+    if (of_gang != nullptr) (*start.mutable_addresses())[name] = of_gang->address();
+  }
+  if (job.has_checkpoint()) *start.mutable_resume() = job.checkpoint();
+  start.set_array_index(job.array_index());
+  return order;
+}
+
+}  // namespace tanren::coordinator

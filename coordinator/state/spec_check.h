@@ -1,0 +1,28 @@
+// What may come in from outside: names, sizes and ranges.
+#ifndef TANREN_COORDINATOR_STATE_SPEC_CHECK_H_
+#define TANREN_COORDINATOR_STATE_SPEC_CHECK_H_
+
+#include <cstddef>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "coordinator/state/core.h"
+#include "proto/job.pb.h"
+
+namespace tanren::coordinator {
+
+// Letters, digits, ".", "_", "-", beginning with a letter or digit; 1 to `longest` of them.
+bool IsSafeName(std::string_view name, size_t longest);
+
+// kInvalidArgument: a node whose name, address or hardware can't be.
+absl::Status CheckNode(const Node& node);
+// kInvalidArgument: a request id is 1 to 128 letters, digits, ".", "_", "-", ":".
+absl::Status CheckRequestId(std::string_view request_id);
+absl::Status CheckQuota(const Quota& quota);
+
+// The spec with what it leaves open filled in: launcher, restart policy, the name of a single role.
+JobSpec Completed(const JobSpec& spec, const CoreOptions& options);
+
+}  // namespace tanren::coordinator
+
+#endif  // TANREN_COORDINATOR_STATE_SPEC_CHECK_H_

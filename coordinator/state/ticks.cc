@@ -1,0 +1,140 @@
+// What time brings: limits, a scheduling pass, and an end to what is remembered.
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "coordinator/state/core.h"
+#include "fmt/format.h"
+
+namespace tanren::coordinator {
+namespace {
+
+// A pass whose starts had to wait for something that isn't the scheduler's to know is tried again.
+constexpr int64_t kRetryPassMs = 250;
+// So many ended jobs are forgotten in one step at most.
+constexpr int kForgottenAtOnce = 256;
+
+}  // namespace
+
+void Core::Handle(const TickInput& /*input*/) {
+  if (!started_) {
+    started_ = true;
+    const std::set<uint64_t> holding = cluster_.holding;
+    for (const uint64_t id : holding) Settle(id);
+  }
+  WatchNodes();
+  EnforceLimits();
+  while (!back_offs_.empty() && back_offs_.begin()->first <= now_.wall_ms) {
+    back_offs_.erase(back_offs_.begin());
+    AskForPass(now_.steady_ms);
+  }
+  ForgetEnded();
+  if (!cluster_.pending.empty() && now_.steady_ms >= next_pass_ms_) Pass();
+}
+
+void Core::WatchLimit(const Job& job) {
+  const auto old = limit_of_.find(job.id());
+  if (old != limit_of_.end()) {
+    limits_.erase({old->second, job.id()});
+    limit_of_.erase(old);
+  }
+  const Attempt& attempt = job.attempt();
+  if (!HoldsNodes(job.state()) || attempt.stop_reason() != STOP_REASON_UNSPECIFIED) return;
+  int64_t left = std::numeric_limits<int64_t>::max();
+  if (attempt.running_ms() != 0 && job.spec().time_limit_ms() > 0) {
+    left =
+        job.spec().time_limit_ms() - ElapsedMs(attempt.running_steady_ms(), attempt.running_ms());
+  } else if (attempt.running_ms() == 0 && job.spec().launcher() != "slurm") {
+    left = options_.start_limit_ms - ElapsedMs(attempt.placed_steady_ms(), attempt.placed_ms());
+  }
+  if (left == std::numeric_limits<int64_t>::max()) return;
+  limit_of_[job.id()] = now_.steady_ms + left;
+  limits_.insert({now_.steady_ms + left, job.id()});
+}
+
+void Core::EnforceLimits() {
+  while (!limits_.empty() && limits_.begin()->first <= now_.steady_ms) {
+    const uint64_t id = limits_.begin()->second;
+    limits_.erase(limits_.begin());
+    limit_of_.erase(id);
+    const Job& job = cluster_.jobs.at(id);
+    if (job.attempt().running_ms() != 0) {
+      Stop(job, TIME_LIMIT, "");
+    } else {
+      Stop(job, HANG,
+           fmt::format("it did not run {} s after it was placed", options_.start_limit_ms / 1000));
+    }
+  }
+}
+
+void Core::Pass() {
+  passed_ = true;
+  last_pass_ms_ = now_.steady_ms;
+  next_pass_ms_ = now_.steady_ms + options_.schedule_at_least_every_ms;
+  if (now_.steady_ms < place_from_ms_) {
+    next_pass_ms_ = place_from_ms_;
+    return;
+  }
+  const Plan plan = options_.scheduler(cluster_, options_.schedule, now_);
+  for (const PlannedPreemption& preemption : plan.preemptions) {
+    const Job* victim = cluster_.FindJob(preemption.victim);
+    if (victim == nullptr || !HoldsNodes(victim->state()) ||
+        victim->attempt().stop_reason() != STOP_REASON_UNSPECIFIED) {
+      continue;
+    }
+    Stop(*victim, PREEMPTED, fmt::format("job {}", preemption.beneficiary));
+  }
+  for (const PlannedStart& start : plan.starts) {
+    if (MayPlace(start)) {
+      Place(start);
+    } else {
+      AskForPass(now_.steady_ms + kRetryPassMs);
+    }
+  }
+}
+
+// A node takes work once it was heard of since this process began, and while nothing lives there
+// that we know nothing of; a job while nothing of it lives anywhere.
+bool Core::MayPlace(const PlannedStart& start) const {
+  if (strange_jobs_.contains(start.job)) return false;
+  for (const Placement& placement : start.placements) {
+    const auto session = sessions_.find(placement.node());
+    if (session == sessions_.end() || !session->second.reported ||
+        !session->second.strangers.empty()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void Core::Place(const PlannedStart& start) {
+  const Job* job = cluster_.FindJob(start.job);
+  HistoryEvent event = NewEvent();
+  Attempt& attempt = *event.mutable_attempt_placed()->mutable_attempt();
+  attempt.mutable_token()->set_epoch(cluster_.epoch);
+  attempt.mutable_token()->set_job(start.job);
+  attempt.mutable_token()->set_attempt(job == nullptr ? 1 : job->attempts() + 1);
+  attempt.set_placed_ms(now_.wall_ms);
+  for (const Placement& placement : start.placements) *attempt.add_placements() = placement;
+  Emit(std::move(event));
+}
+
+void Core::ForgetEnded() {
+  std::vector<uint64_t> forgotten;
+  int64_t left = static_cast<int64_t>(cluster_.ended.size());
+  for (const auto& [ended_ms, id] : cluster_.ended) {
+    if (forgotten.size() >= kForgottenAtOnce) break;
+    const bool old = ended_ms + options_.keep_ended_ms <= now_.wall_ms;
+    if (!old && left <= options_.keep_ended_jobs) break;
+    --left;
+    // What a waiting job depends on is remembered as long as it waits.
+    if (!cluster_.dependants.contains(id)) forgotten.push_back(id);
+  }
+  for (const uint64_t id : forgotten) {
+    HistoryEvent event = NewEvent();
+    event.mutable_job_forgotten()->set_job(id);
+    Emit(std::move(event));
+  }
+}
+
+}  // namespace tanren::coordinator
