@@ -44,7 +44,7 @@ struct CoreOptions {
   // whose queue it may wait in.
   int64_t start_limit_ms = 600'000;
   // Scheduling passes come at least so far apart, and while jobs wait at most.
-  int64_t schedule_every_ms = 50;
+  int64_t schedule_every_ms = 10;
   int64_t schedule_at_least_every_ms = 5'000;
   std::function<Plan(const Cluster&, const ScheduleOptions&, Now)> scheduler = Schedule;
 };
