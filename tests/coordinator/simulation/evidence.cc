@@ -1,0 +1,122 @@
+#include "tests/coordinator/simulation/evidence.h"
+
+#include <algorithm>
+
+#include "fmt/format.h"
+
+namespace tanren::coordinator::simulation {
+namespace {
+
+std::string Text(const TokenKey& key) {
+  return fmt::format("{}.{}.{}", std::get<0>(key), std::get<1>(key), std::get<2>(key));
+}
+
+}  // namespace
+
+Evidence::Evidence(World& world, int nodes)
+    : world_(world), on_node_(static_cast<size_t>(nodes)), use_(static_cast<size_t>(nodes)) {}
+
+void Evidence::Began(int node, const PartSpec& part) {
+  const TokenKey key = KeyOf(part.token());
+  const uint64_t job = part.token().job();
+  ++world_.figures.starts;
+  world_.trace.Add(world_.now_us(), "process begins", node, job, part.token().attempt());
+  auto& runs = by_job_[job];
+  for (const auto& [other, run] : runs) {
+    if (other == key) continue;
+    world_.Violate("at most one live attempt of a job",
+                   fmt::format("attempt {} begins on n{} while {} lives on n{}", Text(key), node,
+                               Text(other), *run.nodes.begin()),
+                   job);
+  }
+  if (on_node_[static_cast<size_t>(node)].contains(key)) {
+    world_.Violate("a part begins once",
+                   fmt::format("attempt {} begins on n{} where it lives", Text(key), node), job);
+  }
+  Run& run = runs[key];
+  std::set<std::string> placed;
+  Use& use = use_[static_cast<size_t>(node)];
+  const NodePlan& has = world_.workload.nodes[static_cast<size_t>(node)];
+  for (const Placement& placement : part.placements()) {
+    placed.insert(placement.node());
+    if (placement.node() != World::NodeName(node)) continue;
+    use.cpu_millis += placement.total().cpu_millis();
+    use.memory_bytes += placement.total().memory_bytes();
+    for (const int gpu : placement.gpus()) {
+      const auto [taken, is_free] = use.gpus.emplace(gpu, key);
+      if (is_free && gpu < has.gpus) continue;
+      world_.Violate("at most one holder of a GPU",
+                     fmt::format("attempt {} begins on GPU {} of n{}, which {}", Text(key), gpu,
+                                 node, is_free ? "doesn't exist" : Text(taken->second) + " holds"),
+                     job);
+    }
+  }
+  if (use.cpu_millis > has.cpu_millis || use.memory_bytes > has.memory_bytes) {
+    world_.Violate("no node gets more than it has",
+                   fmt::format("n{}: {} of {} millicores", node, use.cpu_millis, has.cpu_millis),
+                   job);
+  }
+  run.wanted = placed.size();
+  if (run.nodes.empty()) run.partial_since_us = world_.now_us();
+  run.nodes.insert(node);
+  on_node_[static_cast<size_t>(node)].insert(key);
+  ++living_;
+}
+
+void Evidence::Ended(int node, const PartSpec& part) {
+  const TokenKey key = KeyOf(part.token());
+  world_.trace.Add(world_.now_us(), "process ends", node, part.token().job(),
+                   part.token().attempt());
+  const auto runs = by_job_.find(part.token().job());
+  Run& run = runs->second[key];
+  if (run.nodes.size() == run.wanted) run.partial_since_us = world_.now_us();
+  run.nodes.erase(node);
+  if (run.nodes.empty()) runs->second.erase(key);
+  if (runs->second.empty()) by_job_.erase(runs);
+  on_node_[static_cast<size_t>(node)].erase(key);
+  Use& use = use_[static_cast<size_t>(node)];
+  for (const Placement& placement : part.placements()) {
+    if (placement.node() != World::NodeName(node)) continue;
+    use.cpu_millis -= placement.total().cpu_millis();
+    use.memory_bytes -= placement.total().memory_bytes();
+    for (const int gpu : placement.gpus()) {
+      const auto taken = use.gpus.find(gpu);
+      if (taken != use.gpus.end() && taken->second == key) use.gpus.erase(taken);
+    }
+  }
+  --living_;
+}
+
+void Evidence::CheckGivenAway(int node) {
+  const auto& here = on_node_[static_cast<size_t>(node)];
+  if (here.empty()) return;
+  world_.Violate(
+      "nothing outlives lease and grace",
+      fmt::format("n{} counts as lost while attempt {} lives there", node, Text(*here.begin())),
+      std::get<1>(*here.begin()));
+}
+
+void Evidence::CheckPartEnded(int node, const AttemptToken& token) {
+  if (!on_node_[static_cast<size_t>(node)].contains(KeyOf(token))) return;
+  world_.Violate("a part counts as ended only when nothing of it lives",
+                 fmt::format("attempt {} lives on n{}", Text(KeyOf(token)), node), token.job());
+}
+
+void Evidence::CheckWhole(int64_t bound_us) {
+  if (coordinator_since_us_ < 0) return;
+  for (const auto& [job, runs] : by_job_) {
+    for (const auto& [key, run] : runs) {
+      if (run.nodes.size() >= run.wanted) continue;
+      const int64_t since = std::max(run.partial_since_us, coordinator_since_us_);
+      if (world_.now_us() - since <= bound_us) continue;
+      world_.Violate(
+          "gangs are whole",
+          fmt::format("attempt {} lives on {} of {} nodes for {:.1f} s (n{} is one)", Text(key),
+                      run.nodes.size(), run.wanted,
+                      static_cast<double>(world_.now_us() - since) / 1e6, *run.nodes.begin()),
+          job);
+    }
+  }
+}
+
+}  // namespace tanren::coordinator::simulation

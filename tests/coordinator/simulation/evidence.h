@@ -1,0 +1,64 @@
+// What processes truly live, whatever the coordinator believes: the judge of "never twice at once".
+#ifndef TANREN_TESTS_COORDINATOR_SIMULATION_EVIDENCE_H_
+#define TANREN_TESTS_COORDINATOR_SIMULATION_EVIDENCE_H_
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <tuple>
+#include <vector>
+
+#include "proto/coordinator.pb.h"
+#include "tests/coordinator/simulation/world.h"
+
+namespace tanren::coordinator::simulation {
+
+using TokenKey = std::tuple<uint64_t, uint64_t, uint32_t>;  // epoch, job, attempt
+inline TokenKey KeyOf(const AttemptToken& token) {
+  return {token.epoch(), token.job(), token.attempt()};
+}
+
+class Evidence {
+ public:
+  Evidence(World& world, int nodes);
+
+  // A part's processes run on the node from now on, or none of them does any more.
+  void Began(int node, const PartSpec& part);
+  void Ended(int node, const PartSpec& part);
+
+  bool AnyOn(int node) const { return !on_node_[static_cast<size_t>(node)].empty(); }
+  bool Lives(uint64_t job) const { return by_job_.contains(job); }
+  size_t living() const { return living_; }
+  // The coordinator has given up `node`: nothing may live there.
+  void CheckGivenAway(int node);
+  // One part of an attempt has been counted as ended: that one may not live.
+  void CheckPartEnded(int node, const AttemptToken& token);
+  // A gang of which a part is missing for longer than `bound_us`.
+  void CheckWhole(int64_t bound_us);
+  // Since when a gang that misses parts counts as missing them: the coordinator came back.
+  void CoordinatorStarted() { coordinator_since_us_ = world_.now_us(); }
+  void CoordinatorDied() { coordinator_since_us_ = -1; }
+
+ private:
+  struct Run {
+    std::set<int> nodes;           // where it lives
+    size_t wanted = 0;             // nodes it was placed on
+    int64_t partial_since_us = 0;  // only if nodes.size() < wanted
+  };
+  struct Use {
+    std::map<int, TokenKey> gpus;
+    int64_t cpu_millis = 0;
+    int64_t memory_bytes = 0;
+  };
+
+  World& world_;
+  std::map<uint64_t, std::map<TokenKey, Run>> by_job_;
+  std::vector<std::set<TokenKey>> on_node_;
+  std::vector<Use> use_;
+  size_t living_ = 0;
+  int64_t coordinator_since_us_ = -1;
+};
+
+}  // namespace tanren::coordinator::simulation
+
+#endif  // TANREN_TESTS_COORDINATOR_SIMULATION_EVIDENCE_H_
