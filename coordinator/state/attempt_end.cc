@@ -34,14 +34,14 @@ int64_t BackOff(const RestartPolicy& policy, int32_t failures) {
   return std::min(delay, policy.longest_delay_ms());
 }
 
-Verdict Ends(Verdict verdict, JobState state, std::string message) {
-  verdict.next = Verdict::Next::kEnd;
+AttemptVerdict Ends(AttemptVerdict verdict, JobState state, std::string message) {
+  verdict.next = AttemptVerdict::Next::kEnd;
   verdict.state = state;
   verdict.message = std::move(message);
   return verdict;
 }
 
-Verdict AfterTimeLimit(const Job& job, Verdict verdict) {
+AttemptVerdict AfterTimeLimit(const Job& job, AttemptVerdict verdict) {
   if (verdict.end.kind() == AttemptEnd::SAVED) return verdict;
   return Ends(std::move(verdict), FAILED,
               fmt::format("its time limit of {} s has passed, and it did not save and exit with "
@@ -49,7 +49,7 @@ Verdict AfterTimeLimit(const Job& job, Verdict verdict) {
                           job.spec().time_limit_ms() / 1000));
 }
 
-Verdict AfterFailure(const Job& job, int64_t last_step, Verdict verdict) {
+AttemptVerdict AfterFailure(const Job& job, int64_t last_step, AttemptVerdict verdict) {
   const RestartPolicy& policy = job.spec().restart();
   const int32_t retries = std::max(policy.retries(), 0);
   verdict.failures = job.failures() + 1;
@@ -60,7 +60,7 @@ Verdict AfterFailure(const Job& job, int64_t last_step, Verdict verdict) {
   }
   const std::string last = Describe(verdict.end);
   if (retries > 0 && !GotToAStep(job, last_step)) {
-    verdict.next = Verdict::Next::kHold;
+    verdict.next = AttemptVerdict::Next::kHold;
     verdict.message = fmt::format(
         "{} attempts in a row failed before their first step; release it once the cause is mended. "
         "The last: {}",
@@ -106,9 +106,9 @@ bool SpeaksForTheGang(const Attempt& attempt, const std::string& node, const Att
   return !stopping && !head_ended && BreaksTheGang(end.kind());
 }
 
-Verdict Judge(const Job& job, int64_t last_step) {
+AttemptVerdict Judge(const Job& job, int64_t last_step) {
   const Attempt& attempt = job.attempt();
-  Verdict verdict;
+  AttemptVerdict verdict;
   verdict.end = FinalEnd(attempt);
   verdict.failures = job.failures();
   if (verdict.end.kind() == AttemptEnd::FINISHED) return Ends(std::move(verdict), SUCCEEDED, "");

@@ -17,7 +17,7 @@ bool BreaksTheGang(AttemptEnd::Kind kind);
 // head that finished has finished.
 bool SpeaksForTheGang(const Attempt& attempt, const std::string& node, const AttemptEnd& end);
 
-struct Verdict {
+struct AttemptVerdict {
   enum class Next {
     kAgain,  // the job is PENDING, not before `delay_ms` have passed
     kEnd,    // it ends as `state`
@@ -44,7 +44,7 @@ struct Verdict {
 // INFRASTRUCTURE, HUNG,      again after a back-off, as long as the budget of retries lasts; then
 // NEVER_STARTED              FAILED, or held if no attempt got to its first step
 // SAVED, STOPPED by itself   again; after the first delay unless it published a checkpoint
-Verdict Judge(const Job& job, int64_t last_step);
+AttemptVerdict Judge(const Job& job, int64_t last_step);
 
 }  // namespace tanren::coordinator
 

@@ -50,7 +50,7 @@ void Core::Settle(uint64_t id) {
 void Core::EndAttempt(const Job& job) {
   const auto progress = progress_.find(job.id());
   const int64_t last_step = progress == progress_.end() ? 0 : progress->second.step();
-  const Verdict verdict = Judge(job, last_step);
+  const AttemptVerdict verdict = Judge(job, last_step);
   const AttemptToken token = job.attempt().token();
   if (!verdict.suspect.empty()) Suspect(verdict.suspect, token, verdict.end);
   if (verdict.end.kind() == AttemptEnd::FINISHED) {
@@ -72,9 +72,9 @@ void Core::EndAttempt(const Job& job) {
   if (verdict.delay_ms > 0) ended.set_not_before_ms(now_.wall_ms + verdict.delay_ms);
   for (Usage& usage : UsageAfter(job)) *ended.add_usage() = std::move(usage);
   if (!Emit(std::move(event))) return;
-  if (verdict.next == Verdict::Next::kEnd) {
+  if (verdict.next == AttemptVerdict::Next::kEnd) {
     EndJob(job.id(), verdict.state, verdict.message);
-  } else if (verdict.next == Verdict::Next::kHold) {
+  } else if (verdict.next == AttemptVerdict::Next::kHold) {
     HistoryEvent held = NewEvent();
     held.mutable_job_held()->set_job(job.id());
     held.mutable_job_held()->set_reason(verdict.message);
