@@ -31,15 +31,12 @@ class AttemptLog {
   AttemptLog(Client& client, const LogQuery& query, LogPrinter& printer)
       : client_(client), query_(query), printer_(printer), retries_(client) {}
 
-  // Until the log's end, or, unless it is followed, the end of what there is.
+  // Until the coordinator says that there is no more.
   absl::Status Read() {
     while (true) {
       const grpc::Status status = ReadStream();
-      if (status.ok() && (ended_ || !query_.follow)) return absl::OkStatus();
-      if (status.ok() || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        continue;
-      }
+      if (status.ok()) return absl::OkStatus();
+      if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) continue;  // a day has passed
       if (!retries_.WaitToTryAgain(status)) return client_.Explain(status);
     }
   }
@@ -65,17 +62,20 @@ class AttemptLog {
     client_.PrepareStream(context);
     const auto stream = client_.jobs().ReadLog(&context, request);
     LogReply reply;
-    ended_ = false;
     while (stream->Read(&reply)) Take(reply);
     return stream->Finish();
   }
 
   void Take(const LogReply& reply) {
     retries_.GotThrough();
-    if (reply.attempt() != 0) attempt_ = reply.attempt();
+    if (reply.attempt() != 0 && reply.attempt() != attempt_) {
+      // The next attempt's log, in the same stream.
+      attempt_ = reply.attempt();
+      seen_.clear();
+      printer_.Finish();
+    }
     if (!reply.note().empty()) printer_.Note(reply.note());
     if (!reply.data().empty() || reply.gap()) TakeData(reply);
-    if (reply.end()) ended_ = true;
   }
 
   void TakeData(const LogReply& reply) {
@@ -108,7 +108,6 @@ class AttemptLog {
   Client::Retries retries_;
   std::map<int, uint64_t> seen_;  // by rank: the first byte that wasn't
   uint32_t attempt_ = 0;
-  bool ended_ = false;
 };
 
 absl::StatusOr<Job> GetJob(Client& client, uint64_t id) {

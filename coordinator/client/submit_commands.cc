@@ -94,7 +94,9 @@ absl::StatusOr<int> Submit(const CommonOptions& common, const Arguments& argumen
     LogQuery query;
     query.job = reply->jobs(0);
     query.follow = true;
-    TANREN_RETURN_IF_ERROR(ReadLogs(*client, query, printer));
+    const absl::Status read = ReadLogs(*client, query, printer);
+    // A job that never ran has no log.
+    if (!read.ok() && !absl::IsNotFound(read)) return read;
   }
   return WaitForEnd(common, *client, {reply->jobs().begin(), reply->jobs().end()});
 }
