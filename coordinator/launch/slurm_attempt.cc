@@ -180,8 +180,12 @@ void SlurmAttempt::Follow(const std::optional<std::vector<SlurmJob>>& jobs, int6
 void SlurmAttempt::FollowRecordAlone(int64_t now_ms) {
   const auto exit = folder_.ReadExit();
   if (!exit.ok() || !exit->has_value()) {
-    // The supervisor reads what is wanted from the folder, whether Slurm answers or not.
-    if (record_.has_stop() && !stop_told_) stop_told_ = folder_.WriteStop(record_.stop()).ok();
+    if (!record_.has_stop()) return;
+    // Whether Slurm answers or not: what hasn't begun never will, and the supervisor of what has
+    // reads in the folder what is wanted.
+    if (Withdraw()) return StopWaiting(now_ms);
+    SetState(PART_STOPPING);
+    if (!stop_told_) stop_told_ = folder_.WriteStop(record_.stop()).ok();
     return;
   }
   if (record_since_ms_ == 0) record_since_ms_ = now_ms;

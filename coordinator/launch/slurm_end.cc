@@ -127,6 +127,9 @@ AttemptEnd EndOfSlurmRun(const SlurmRunFound& found) {
     end.set_exit_code(kSaved);
     return end;
   }
+  if (found.stop == NODE_LOST) {
+    return Of(AttemptEnd::INFRASTRUCTURE, "Slurm counts a node of the job as lost");
+  }
   if (found.stop.has_value()) {
     AttemptEnd end = Of(AttemptEnd::STOPPED, "stopped: " + StopReason_Name(*found.stop));
     end.set_exit_code(found.exit_code);

@@ -1,6 +1,7 @@
 #include "coordinator/launch/slurm_request.h"
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 #include "absl/strings/str_join.h"
@@ -38,6 +39,12 @@ bool IsName(const std::string& name) {
   };
   return !name.empty() && letter(name[0]) && std::all_of(name.begin(), name.end(), [&](char c) {
     return letter(c) || ('0' <= c && c <= '9');
+  });
+}
+
+bool IsRoleName(const std::string& name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+    return IsPlain(c) && (std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-');
   });
 }
 
@@ -117,6 +124,12 @@ absl::Status CheckSlurmSpec(const JobSpec& spec) {
     if (!IsName(name) || value.find('\0') != std::string::npos) {
       return absl::InvalidArgumentError(fmt::format(
           "environment: \"{}\" isn't the name of a variable (letters, digits, _)", name));
+    }
+  }
+  for (const Role& role : spec.roles()) {
+    if (!IsRoleName(role.name())) {
+      return absl::InvalidArgumentError(fmt::format(
+          "roles: expected a name of letters, digits, \"_\" and \"-\", found \"{}\"", role.name()));
     }
   }
   if (spec.folder().empty() || spec.folder()[0] != '/' ||
