@@ -1,0 +1,140 @@
+#include "coordinator/server/admin_service.h"
+
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "coordinator/server/unary_call.h"
+#include "fmt/format.h"
+#include "runtime/base/error.h"
+#include "runtime/base/terminal.h"
+
+namespace tanren::coordinator {
+namespace {
+
+using Unary = grpc::ServerUnaryReactor;
+
+absl::Status CheckQuota(const Quota& quota) {
+  const std::string& subject = quota.subject();
+  const bool named = (absl::StartsWith(subject, "user/") && subject.size() > 5) ||
+                     (absl::StartsWith(subject, "project/") && subject.size() > 8);
+  if (!named || subject.size() > 128 || OnOneLine(subject) != subject) {
+    return absl::InvalidArgumentError(fmt::format(
+        "quota.subject: found {}; user/NAME or project/NAME", OnOneLine(subject.substr(0, 128))));
+  }
+  if (quota.gpus() < 0 || quota.cpu_millis() < 0 || quota.running_jobs() < 0 ||
+      quota.pending_jobs() < 0 || !std::isfinite(quota.share()) || quota.share() < 0) {
+    return absl::InvalidArgumentError("quota: a limit is not negative; 0 is no limit");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeBackup(const View& view, const std::string& path, BackupReply& reply) {
+  if (view.store == nullptr) return absl::UnavailableError("the history can't be read now");
+  TANREN_RETURN_IF_ERROR(view.store->Backup(path));
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  reply.set_bytes(error ? 0 : static_cast<int64_t>(bytes));
+  reply.set_last_sequence(view.store->last_sequence());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Unary* AdminService::Change(Context* context, std::string_view method, ChangeNodeInput::Kind kind,
+                            const NodeRequest* request, NodeReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, method);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  absl::Status checked = CheckRequestId(request->request_id());
+  if (checked.ok()) checked = CheckReason(request->reason());
+  if (!checked.ok()) return Refuse(reactor, checked);
+  ChangeNodeInput input{kind,
+                        caller->user,
+                        request->node(),
+                        request->reason(),
+                        request->request_id(),
+                        request->evict()};
+  return AnswerChange(parts_.loop, reactor, std::move(input), [=](const Answer& answer) {
+    const Node* const node = answer.core->cluster().FindNode(request->node());
+    if (node != nullptr) *reply->mutable_node() = *node;
+  });
+}
+
+Unary* AdminService::Drain(Context* context, const NodeRequest* request, NodeReply* reply) {
+  return Change(context, "Admin.Drain", ChangeNodeInput::Kind::kDrain, request, reply);
+}
+
+Unary* AdminService::Resume(Context* context, const NodeRequest* request, NodeReply* reply) {
+  return Change(context, "Admin.Resume", ChangeNodeInput::Kind::kResume, request, reply);
+}
+
+Unary* AdminService::RemoveNode(Context* context, const NodeRequest* request, NodeReply* reply) {
+  return Change(context, "Admin.RemoveNode", ChangeNodeInput::Kind::kRemove, request, reply);
+}
+
+Unary* AdminService::SetQuota(Context* context, const QuotaRequest* request, QuotaReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Admin.SetQuota");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  absl::Status checked = CheckRequestId(request->request_id());
+  if (checked.ok()) checked = CheckQuota(request->quota());
+  if (!checked.ok()) return Refuse(reactor, checked);
+  return AnswerChange(parts_.loop, reactor,
+                      SetQuotaInput{request->quota(), caller->user, request->request_id()},
+                      [reply](const Answer& answer) {
+                        for (const auto& [subject, quota] : answer.core->cluster().quotas) {
+                          *reply->add_quotas() = quota;
+                        }
+                      });
+}
+
+Unary* AdminService::Backup(Context* context, const BackupRequest* request, BackupReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Admin.Backup");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  if (!std::filesystem::path(request->path()).is_absolute() || request->path().size() > 4096 ||
+      request->path().find('\0') != std::string::npos) {
+    return Refuse(reactor, absl::InvalidArgumentError(
+                               "path: an absolute one on the coordinator's machine is expected"));
+  }
+  return AnswerFromView(parts_.loop, reactor, [=](const View& view) {
+    return MakeBackup(view, request->path(), *reply);
+  });
+}
+
+Unary* AdminService::IssueToken(Context* context, const IssueTokenRequest* request,
+                                IssueTokenReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Admin.IssueToken");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  const absl::Status checked = CheckRequestId(request->request_id());
+  if (!checked.ok()) return Refuse(reactor, checked);
+  tokens_.Issue(*caller, *request, reply, reactor);
+  return reactor;
+}
+
+Unary* AdminService::RevokeToken(Context* context, const RevokeTokenRequest* request,
+                                 RevokeTokenReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Admin.RevokeToken");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  const absl::Status checked = CheckRequestId(request->request_id());
+  if (!checked.ok()) return Refuse(reactor, checked);
+  tokens_.Revoke(*caller, *request, reply, reactor);
+  return reactor;
+}
+
+Unary* AdminService::ListTokens(Context* context, const ListTokensRequest* request,
+                                ListTokensReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Admin.ListTokens");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  tokens_.List(*reply);
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+}  // namespace tanren::coordinator

@@ -1,0 +1,198 @@
+#include "coordinator/server/jobs_service.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "coordinator/server/hello.h"
+#include "coordinator/server/job_pages.h"
+#include "coordinator/server/log_stream.h"
+#include "coordinator/server/refused_stream.h"
+#include "coordinator/server/shown_job.h"
+#include "coordinator/server/submission.h"
+#include "coordinator/server/unary_call.h"
+#include "coordinator/server/watch_stream.h"
+#include "fmt/format.h"
+#include "runtime/base/build.h"
+
+namespace tanren::coordinator {
+namespace {
+
+using Unary = grpc::ServerUnaryReactor;
+
+absl::Status NoJob(uint64_t job) {
+  return absl::NotFoundError(fmt::format("there is no job {}", job));
+}
+
+// Begins a stream that was let in.
+template <typename Reactor, typename TheStream>
+Reactor* Open(OpenStreams& streams, std::shared_ptr<TheStream> stream) {
+  if (!streams.Add(stream)) {
+    return new RefusedStream<Reactor>(
+        {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams are open"});
+  }
+  stream->Begin();
+  return stream.get();
+}
+
+// What would happen to the job if it were submitted now.
+absl::Status DryRun(const Core& core, const Caller& caller, const JobSpec& spec,
+                    SubmitReply& reply) {
+  const Now now = SystemNow();
+  Job job;
+  job.set_user(caller.user);
+  *job.mutable_spec() = spec;
+  job.set_state(PENDING);
+  job.set_submitted_ms(now.wall_ms);
+  job.set_held(spec.held());
+  *reply.mutable_explanation() = ExplainDryRun(core.cluster(), core.options().schedule, job, now);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Unary* JobsService::Hello(Context* context, const HelloRequest* request, HelloReply* reply) {
+  return AnswerHello(parts_, "Jobs.Hello", context, request, reply);
+}
+
+Unary* JobsService::Submit(Context* context, const SubmitRequest* request, SubmitReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.Submit");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  const absl::Status checked = CheckSubmission(*request, parts_.core_options);
+  if (!checked.ok()) return Refuse(reactor, checked);
+  if (request->dry_run()) {
+    return AnswerFromView(parts_.loop, reactor, [=, caller = *caller](const View& view) {
+      return DryRun(view.core, caller, request->spec(), *reply);
+    });
+  }
+  return AnswerChange(parts_.loop, reactor,
+                      SubmitInput{caller->user, request->request_id(), request->spec()},
+                      [reply](const Answer& answer) {
+                        for (const uint64_t job : answer.jobs) reply->add_jobs(job);
+                      });
+}
+
+Unary* JobsService::Change(Context* context, std::string_view method, ChangeJobInput::Kind kind,
+                           const JobRequest* request, JobReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, method);
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  absl::Status checked = CheckRequestId(request->request_id());
+  if (checked.ok()) checked = CheckReason(request->reason());
+  if (!checked.ok()) return Refuse(reactor, checked);
+  ChangeJobInput input{kind,           caller->user,     IsAdmin(*caller), request->request_id(),
+                       request->job(), request->reason()};
+  return AnswerChange(parts_.loop, reactor, std::move(input),
+                      [=, caller = *caller](const Answer& answer) {
+                        const Job* const job = answer.core->cluster().FindJob(request->job());
+                        if (job == nullptr) return;
+                        *reply->mutable_job() = *job;
+                        HideSecrets(caller, *reply->mutable_job());
+                      });
+}
+
+Unary* JobsService::Cancel(Context* context, const JobRequest* request, JobReply* reply) {
+  return Change(context, "Jobs.Cancel", ChangeJobInput::Kind::kCancel, request, reply);
+}
+
+Unary* JobsService::Hold(Context* context, const JobRequest* request, JobReply* reply) {
+  return Change(context, "Jobs.Hold", ChangeJobInput::Kind::kHold, request, reply);
+}
+
+Unary* JobsService::Release(Context* context, const JobRequest* request, JobReply* reply) {
+  return Change(context, "Jobs.Release", ChangeJobInput::Kind::kRelease, request, reply);
+}
+
+Unary* JobsService::Requeue(Context* context, const JobRequest* request, JobReply* reply) {
+  return Change(context, "Jobs.Requeue", ChangeJobInput::Kind::kRequeue, request, reply);
+}
+
+Unary* JobsService::Get(Context* context, const JobRequest* request, JobReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.Get");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  return AnswerFromView(parts_.loop, reactor, [=, caller = *caller](const View& view) {
+    const Job* const job = view.core.cluster().FindJob(request->job());
+    if (job == nullptr) return NoJob(request->job());
+    *reply->mutable_job() = *job;
+    HideSecrets(caller, *reply->mutable_job());
+    return absl::OkStatus();
+  });
+}
+
+Unary* JobsService::List(Context* context, const ListJobsRequest* request, ListJobsReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.List");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  AnswerList(parts_, *caller, request, reply, reactor);
+  return reactor;
+}
+
+Unary* JobsService::Explain(Context* context, const JobRequest* request, Explanation* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.Explain");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  return AnswerFromView(parts_.loop, reactor, [=](const View& view) {
+    const Cluster& cluster = view.core.cluster();
+    if (cluster.FindJob(request->job()) == nullptr) return NoJob(request->job());
+    *reply =
+        coordinator::Explain(cluster, view.core.options().schedule, request->job(), SystemNow());
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerWriteReactor<HistoryEvent>* JobsService::Watch(Context* context,
+                                                           const WatchRequest* request) {
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.Watch");
+  if (!caller.ok()) return new RefusedStream<WatchReactor>(ToGrpc(caller.status()));
+  return Open<WatchReactor>(parts_.streams,
+                            std::make_shared<WatchStream>(context, parts_, *caller, *request));
+}
+
+grpc::ServerWriteReactor<LogReply>* JobsService::ReadLog(Context* context,
+                                                         const LogRequest* request) {
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.ReadLog");
+  if (!caller.ok()) return new RefusedStream<LogReactor>(ToGrpc(caller.status()));
+  return Open<LogReactor>(parts_.streams, std::make_shared<LogStream>(context, parts_, *request));
+}
+
+Unary* JobsService::ListNodes(Context* context, const ListNodesRequest* request,
+                              ListNodesReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.ListNodes");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  AnswerListNodes(parts_, reply, reactor);
+  return reactor;
+}
+
+Unary* JobsService::Status(Context* context, const StatusRequest* request, StatusReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.Status");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  return AnswerFromView(parts_.loop, reactor, [this, reply](const View& view) {
+    const Cluster& cluster = view.core.cluster();
+    counts_.Fill(cluster, SystemNow(), *reply);
+    reply->set_epoch(cluster.epoch);
+    reply->set_version(kVersion);
+    reply->set_started_ms(parts_.loop.started_ms());
+    reply->set_last_sequence(cluster.last_sequence);
+    const absl::Status accepting = parts_.loop.accepting();
+    reply->set_accepting(accepting.ok());
+    reply->set_problem(std::string(accepting.message()));
+    return absl::OkStatus();
+  });
+}
+
+Unary* JobsService::ListQuotas(Context* context, const ListQuotasRequest* request,
+                               QuotaReply* reply) {
+  Unary* const reactor = context->DefaultReactor();
+  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.ListQuotas");
+  if (!caller.ok()) return Refuse(reactor, caller.status());
+  return AnswerFromView(parts_.loop, reactor, [reply](const View& view) {
+    for (const auto& [subject, quota] : view.core.cluster().quotas) *reply->add_quotas() = quota;
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace tanren::coordinator

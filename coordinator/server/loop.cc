@@ -1,0 +1,278 @@
+#include "coordinator/server/loop.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
+
+#include "coordinator/server/transition_log.h"
+#include "runtime/base/error.h"
+#include "runtime/base/log.h"
+
+namespace tanren::coordinator {
+namespace {
+
+// After a restore: more than were given since the copy was made.
+constexpr uint64_t kIdsPassedOver = 1'000'000;
+// Events kept in memory for those who watch.
+constexpr size_t kRecentEvents = 8192;
+// Readers' share of a round, so that changes don't wait for them.
+constexpr int64_t kReadersMs = 5;
+// Agents' messages still find room when the queue is full for others.
+constexpr size_t kAgentsFactor = 4;
+// Where scheduling passes take no longer than this, they share the commit of what asked for them.
+constexpr int64_t kQuickTickMs = 2;
+constexpr int64_t kShortestTickMs = 1;
+
+int64_t Milliseconds(clockid_t clock) {
+  timespec time;
+  clock_gettime(clock, &time);
+  return int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
+}
+
+int64_t SteadyMs() { return Milliseconds(CLOCK_BOOTTIME); }
+
+}  // namespace
+
+Now SystemNow() { return {Milliseconds(CLOCK_REALTIME), SteadyMs()}; }
+
+Loop::Loop(LoopOptions options, OpenStore open, LoopListener listener)
+    : options_(std::move(options)),
+      open_(std::move(open)),
+      listener_(std::move(listener)),
+      started_ms_(SystemNow().wall_ms),
+      recent_(kRecentEvents) {}
+
+absl::StatusOr<std::unique_ptr<Loop>> Loop::Start(LoopOptions options, OpenStore open,
+                                                  LoopListener listener) {
+  std::unique_ptr<Loop> loop(new Loop(std::move(options), std::move(open), std::move(listener)));
+  TANREN_RETURN_IF_ERROR(loop->Open());
+  loop->thread_ = std::thread([loop = loop.get()] { loop->Run(); });
+  return loop;
+}
+
+Loop::~Loop() { Stop(); }
+
+absl::Status Loop::Open() {
+  store_.reset();  // its lock, before another is opened
+  TANREN_ASSIGN_OR_RETURN(store_, open_());
+  TANREN_ASSIGN_OR_RETURN(const std::vector<Record> records, store_->Records());
+  TANREN_ASSIGN_OR_RETURN(Cluster cluster, Restore(records));
+  const Now now = SystemNow();
+  if (store_->needs_new_epoch()) {
+    // Greater than the epochs and ids that a copy of the past, or an empty store in place of a lost
+    // one, knows nothing of.
+    const uint64_t epoch = std::max(
+        cluster.epoch + 1, static_cast<uint64_t>(std::max<int64_t>(0, now.wall_ms / 1000)));
+    const uint64_t next_job = cluster.epoch == 0 ? 1 : cluster.next_job + kIdsPassedOver;
+    Commit commit;
+    commit.events.push_back(EpochEvent(cluster, epoch, next_job, now));
+    TANREN_RETURN_IF_ERROR(Apply(commit.events.back(), cluster, &commit.records));
+    TANREN_RETURN_IF_ERROR(store_->Write(commit));
+  }
+  if (listener_.opened) TANREN_RETURN_IF_ERROR(listener_.opened(*store_, records));
+  core_ = std::make_unique<Core>(options_.core, std::move(cluster), now);
+  recent_.Reset(store_->last_sequence());
+  last_orders_.clear();
+  return absl::OkStatus();
+}
+
+absl::Status Loop::Enqueue(Task task, size_t limit) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return absl::UnavailableError("the coordinator is going down");
+    if (queue_.size() >= limit) {
+      return absl::ResourceExhaustedError(
+          fmt::format("{} requests wait already: try again later", queue_.size()));
+    }
+    queue_.push_back(std::move(task));
+  }
+  work_.notify_one();
+  return absl::OkStatus();
+}
+
+absl::Status Loop::Post(Input input, Answered answered) {
+  return Enqueue(Change{std::move(input), std::move(answered)}, options_.queue_limit);
+}
+
+absl::Status Loop::PostOfAgent(Input input, Answered answered) {
+  return Enqueue(Change{std::move(input), std::move(answered)},
+                 options_.queue_limit * kAgentsFactor);
+}
+
+absl::Status Loop::PostRecords(std::vector<Record> records, Answered answered) {
+  return Enqueue(Change{std::move(records), std::move(answered)}, options_.queue_limit);
+}
+
+absl::Status Loop::Read(Reader read) { return Enqueue(std::move(read), options_.queue_limit); }
+
+absl::Status Loop::accepting() const {
+  const std::lock_guard lock(mutex_);
+  return accepting_;
+}
+
+absl::Status Loop::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+size_t Loop::queued() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+void Loop::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+int64_t Loop::NextTick() const {
+  // Passes over a large cluster leave the thread at least half of its time.
+  return std::max(core_->NextTick(), last_tick_ + std::max(kShortestTickMs, tick_cost_ms_));
+}
+
+bool Loop::Take(std::vector<Task>& tasks, bool& tick) {
+  std::unique_lock lock(mutex_);
+  const bool works = accepting_.ok();
+  const int64_t due = works ? NextTick() : next_reopen_;
+  while (queue_.empty() && !stopping_) {
+    const int64_t left = std::min<int64_t>(due - SteadyMs(), 1'000);
+    if (left <= 0 && due <= SteadyMs()) break;
+    work_.wait_for(lock, std::chrono::milliseconds(left));
+  }
+  tick = due <= SteadyMs();
+  const size_t count = std::min(queue_.size(), options_.batch_limit);
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+  tasks.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
+  queue_.erase(queue_.begin(), end);
+  return !stopping_;
+}
+
+void Loop::Run() {
+  std::vector<Task> tasks;
+  bool tick = false;
+  while (Take(tasks, tick)) {
+    if (tick && !accepting().ok()) {
+      Reopen();
+      tick = false;
+    }
+    Process(std::move(tasks), tick);
+    tasks.clear();
+  }
+  // What was not begun is refused; nobody waits for ever.
+  {
+    const std::lock_guard lock(mutex_);
+    std::move(queue_.begin(), queue_.end(), std::back_inserter(tasks));
+    queue_.clear();
+  }
+  const absl::Status down = absl::UnavailableError("the coordinator is going down");
+  for (Task& task : tasks) {
+    if (auto* change = std::get_if<Change>(&task)) {
+      if (change->answered) change->answered({down, {}, nullptr});
+    } else {
+      std::get<Reader>(task)(down, nullptr);
+    }
+  }
+}
+
+void Loop::Process(std::vector<Task> tasks, bool tick) {
+  Batch batch;
+  const bool works = accepting().ok();
+  for (Task& task : tasks) {
+    if (auto* reader = std::get_if<Reader>(&task)) {
+      batch.readers.push_back(std::move(*reader));
+    } else if (works) {
+      Change& change = std::get<Change>(task);
+      if (const auto* input = std::get_if<Input>(&change.change)) {
+        StepInto(*input, std::move(change.answered), batch);
+        continue;
+      }
+      auto& records = std::get<std::vector<Record>>(change.change);
+      std::move(records.begin(), records.end(), std::back_inserter(batch.commit.records));
+      batch.done.push_back({std::move(change.answered), absl::OkStatus(), {}});
+    } else {
+      Refuse(std::move(std::get<Change>(task)));
+    }
+  }
+  std::vector<Reader> readers = std::move(batch.readers);
+  if (works) {
+    const bool quick = tick_cost_ms_ <= kQuickTickMs;
+    const bool now = tick || NextTick() <= SteadyMs();
+    if (now && quick) Tick(batch);
+    Finish(std::move(batch));
+    if (now && !quick && accepting().ok()) {
+      Batch pass;
+      Tick(pass);
+      Finish(std::move(pass));
+    }
+  }
+  ServeReaders(std::move(readers));
+}
+
+void Loop::ServeReaders(std::vector<Reader> readers) {
+  const int64_t until = SteadyMs() + kReadersMs;
+  for (size_t i = 0; i < readers.size(); ++i) {
+    if (i > 0 && SteadyMs() > until) {
+      // The next round takes along what came meanwhile.
+      const std::lock_guard lock(mutex_);
+      const auto rest = readers.begin() + static_cast<std::ptrdiff_t>(i);
+      queue_.insert(queue_.begin(), std::make_move_iterator(rest),
+                    std::make_move_iterator(readers.end()));
+      return;
+    }
+    const View view{*core_, store_.get()};
+    readers[i](absl::OkStatus(), &view);
+  }
+}
+
+void Loop::StepInto(const Input& input, Answered answered, Batch& batch) {
+  // Orders from before a stream's beginning or end are not for the one that follows.
+  if (const auto* join = std::get_if<JoinInput>(&input)) batch.orders.erase(join->node.name());
+  if (const auto* leave = std::get_if<LeaveInput>(&input)) batch.orders.erase(leave->node);
+  Outcome outcome = core_->Step(input, SystemNow());
+  std::move(outcome.commit.events.begin(), outcome.commit.events.end(),
+            std::back_inserter(batch.commit.events));
+  std::move(outcome.commit.records.begin(), outcome.commit.records.end(),
+            std::back_inserter(batch.commit.records));
+  for (auto& [node, orders] : outcome.orders) batch.orders[node] = std::move(orders);
+  if (answered) {
+    batch.done.push_back({std::move(answered), std::move(outcome.status), std::move(outcome.jobs)});
+  }
+}
+
+void Loop::Tick(Batch& batch) {
+  const int64_t begin = SteadyMs();
+  StepInto(TickInput{}, nullptr, batch);
+  last_tick_ = SteadyMs();
+  tick_cost_ms_ = last_tick_ - begin;
+}
+
+void Loop::Finish(Batch batch) {
+  if (!batch.commit.empty()) {
+    const absl::Status written = store_->Write(batch.commit);
+    if (!written.ok()) {
+      Fail(written);
+      for (Done& done : batch.done) {
+        done.answered({accepting(), {}, nullptr});
+      }
+      return;
+    }
+    recent_.Append(batch.commit.events);
+    for (const HistoryEvent& event : batch.commit.events) LogTransition(event);
+  }
+  for (Done& done : batch.done) {
+    done.answered({std::move(done.status), std::move(done.jobs), core_.get()});
+  }
+  for (auto& [node, orders] : batch.orders) {
+    listener_.orders(node, orders);
+    last_orders_[node] = std::move(orders);
+  }
+}
+
+}  // namespace tanren::coordinator

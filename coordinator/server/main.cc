@@ -1,0 +1,164 @@
+// tanren-coordinator: the daemon that owns jobs, machines and their history.
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "CLI/CLI.hpp"
+#include "coordinator/server/server.h"
+#include "coordinator/server/tls.h"
+#include "coordinator/store/backup.h"
+#include "coordinator/store/sqlite_store.h"
+#include "coordinator/wire/protocol.h"
+#include "fmt/format.h"
+#include "runtime/base/build.h"
+#include "runtime/base/error.h"
+#include "runtime/base/file.h"
+#include "runtime/base/log.h"
+
+namespace tanren::coordinator {
+namespace {
+
+// How the process ends, for who supervises it (sysexits.h).
+constexpr int kWrongOptions = 64;
+constexpr int kCantStart = 69;
+constexpr int kStoreFailed = 74;
+
+// Nothing that goes wrong in shutting down takes longer.
+constexpr unsigned kShutdownSeconds = 5;
+
+struct Arguments {
+  std::filesystem::path state;
+  std::string listen = kDefaultAddress;
+  bool allow_commands = false;
+  bool check = false;
+  TlsOptions tls;
+  std::filesystem::path backup;
+};
+
+std::filesystem::path DefaultState() {
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state == '/') {
+    return std::filesystem::path(state) / "tanren/coordinator";
+  }
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home == nullptr ? "/var/lib" : home) /
+         ".local/state/tanren/coordinator";
+}
+
+int Complain(int code, const absl::Status& status) {
+  fmt::print(stderr, "tanren-coordinator: {}\n", std::string(status.message()));
+  return code;
+}
+
+int Check(const Arguments& arguments) {
+  const auto store = SqliteStore::Open(arguments.state);
+  if (!store.ok()) return Complain(kCantStart, store.status());
+  const auto records = (*store)->Records();
+  if (!records.ok()) return Complain(kStoreFailed, records.status());
+  const auto cluster = Restore(*records);
+  if (!cluster.ok()) return Complain(kStoreFailed, cluster.status());
+  fmt::print("{}: sound: {} events, {} jobs, {} nodes, epoch {}{}\n", arguments.state.string(),
+             (*store)->last_sequence(), cluster->jobs.size(), cluster->nodes.size(), cluster->epoch,
+             (*store)->needs_new_epoch() ? " (a new one begins at the start)" : "");
+  return 0;
+}
+
+int RestoreFrom(const Arguments& arguments) {
+  const auto restored = RestoreBackup(arguments.backup, arguments.state);
+  if (!restored.ok()) return Complain(kStoreFailed, restored.status());
+  fmt::print("{}: restored up to event {}; what ran since is fenced when a coordinator starts\n",
+             arguments.state.string(), restored->last_sequence);
+  return 0;
+}
+
+// Waits for SIGTERM or SIGINT, or until the store has failed for good.
+absl::Status WaitForEnd(const sigset_t& signals, Server& server) {
+  while (true) {
+    const timespec second{1, 0};
+    const int signal = sigtimedwait(&signals, nullptr, &second);
+    if (signal > 0) {
+      LogInfo("signal {}: going down", signal);
+      return absl::OkStatus();
+    }
+    const absl::Status failure = server.loop().failure();
+    if (!failure.ok()) return failure;
+  }
+}
+
+int Serve(const Arguments& arguments) {
+  // Every thread inherits this: signals are taken by WaitForEnd alone.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  ServerOptions options;
+  auto security = MakeServerCredentials(arguments.tls, arguments.listen);
+  if (!security.ok()) return Complain(kWrongOptions, security.status());
+  options.security = *security;
+  options.listen = arguments.listen;
+  options.loop.core.allow_commands = arguments.allow_commands;
+  options.tokens = arguments.state;
+  auto open = [state = arguments.state]() -> absl::StatusOr<std::unique_ptr<Store>> {
+    TANREN_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, SqliteStore::Open(state));
+    return store;
+  };
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(options), open);
+  if (!server.ok()) return Complain(kCantStart, server.status());
+  const absl::Status written =
+      WriteFileAtomically(arguments.state / "endpoint", (*server)->address() + "\n");
+  if (!written.ok()) return Complain(kCantStart, written);
+  LogInfo("tanren-coordinator {} listens on {}, state in {}", kVersion, (*server)->address(),
+          arguments.state.string());
+  const absl::Status ended = WaitForEnd(signals, **server);
+  // SIGALRM's default ends the process, should anything below hang.
+  alarm(kShutdownSeconds);
+  (*server)->Shutdown();
+  server->reset();
+  LogInfo("down");
+  return ended.ok() ? 0 : Complain(kStoreFailed, ended);
+}
+
+int Main(int argc, char** argv) {
+  CLI::App program{"The daemon that owns jobs, machines and their history."};
+  program.set_version_flag("--version", fmt::format("tanren-coordinator {}", kVersion));
+  Arguments arguments;
+  arguments.state = DefaultState();
+  program.add_option("--state", arguments.state, "Folder of the history, tokens and endpoint")
+      ->capture_default_str();
+  program.add_option("--listen", arguments.listen, "HOST:PORT; port 0: one that is free")
+      ->capture_default_str();
+  program.add_option("--tls-certificate", arguments.tls.certificate_file,
+                     "PEM; needed where other machines connect (tanren admin init-tls makes one)");
+  program.add_option("--tls-key", arguments.tls.key_file, "Its key, PEM");
+  program.add_option("--tls-client-ca", arguments.tls.client_ca_file,
+                     "Clients and agents must show a certificate of this authority, PEM");
+  program.add_flag("--allow-commands", arguments.allow_commands,
+                   "Jobs may be any program, not only recipes");
+  program.add_flag("--check", arguments.check, "Checks the history, and ends");
+  CLI::App* restore =
+      program.add_subcommand("restore", "Puts a backup where there is no history yet");
+  restore->add_option("backup", arguments.backup, "What `tanren admin backup` wrote")->required();
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = program.exit(error);
+    return code == 0 ? 0 : kWrongOptions;
+  }
+  umask(077);
+  if (restore->parsed()) return RestoreFrom(arguments);
+  return arguments.check ? Check(arguments) : Serve(arguments);
+}
+
+}  // namespace
+}  // namespace tanren::coordinator
+
+int main(int argc, char** argv) { return tanren::coordinator::Main(argc, argv); }
