@@ -34,6 +34,10 @@ int64_t Milliseconds(clockid_t clock) {
 
 int64_t SteadyMs() { return Milliseconds(CLOCK_BOOTTIME); }
 
+double SecondsSince(std::chrono::steady_clock::time_point begin) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
 }  // namespace
 
 Now SystemNow() { return {Milliseconds(CLOCK_REALTIME), SteadyMs()}; }
@@ -235,6 +239,7 @@ void Loop::StepInto(const Input& input, Answered answered, Batch& batch) {
   // Orders from before a stream's beginning or end are not for the one that follows.
   if (const auto* join = std::get_if<JoinInput>(&input)) batch.orders.erase(join->node.name());
   if (const auto* leave = std::get_if<LeaveInput>(&input)) batch.orders.erase(leave->node);
+  if (listener_.stepped) listener_.stepped(input);
   Outcome outcome = core_->Step(input, SystemNow());
   std::move(outcome.commit.events.begin(), outcome.commit.events.end(),
             std::back_inserter(batch.commit.events));
@@ -248,14 +253,20 @@ void Loop::StepInto(const Input& input, Answered answered, Batch& batch) {
 
 void Loop::Tick(Batch& batch) {
   const int64_t begin = SteadyMs();
+  const auto measured = std::chrono::steady_clock::now();
   StepInto(TickInput{}, nullptr, batch);
+  if (listener_.passed) listener_.passed(SecondsSince(measured));
   last_tick_ = SteadyMs();
   tick_cost_ms_ = last_tick_ - begin;
 }
 
 void Loop::Finish(Batch batch) {
   if (!batch.commit.empty()) {
+    const auto begin = std::chrono::steady_clock::now();
     const absl::Status written = store_->Write(batch.commit);
+    if (listener_.written) {
+      listener_.written(SecondsSince(begin), batch.commit.events.size(), written.ok());
+    }
     if (!written.ok()) {
       Fail(written);
       for (Done& done : batch.done) {

@@ -56,6 +56,10 @@ struct LoopListener {
   std::function<void()> rejoin;
   // The store is open, with these records; an error is Open's. May write records.
   std::function<absl::Status(Store& store, const std::vector<Record>& records)> opened;
+  // For meters; each may be null. A commit's seconds, and a tick's.
+  std::function<void(const Input& input)> stepped;
+  std::function<void(double seconds, size_t events, bool ok)> written;
+  std::function<void(double seconds)> passed;
 };
 
 // A write that fails ends the acknowledging: changes get kUnavailable, readers go on seeing the
