@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <string>
 
-#include "absl/cleanup/cleanup.h"
 #include "coordinator/store/history_file.h"
 #include "coordinator/store/state_folder.h"
 #include "runtime/base/error.h"
@@ -35,28 +35,17 @@ void Remove(const fs::path& path) {
   }
 }
 
-absl::Status CopyPages(SqliteConnection& from, SqliteConnection& to) {
-  sqlite3_backup* copy = sqlite3_backup_init(to.handle(), "main", from.handle(), "main");
-  if (copy == nullptr) return to.StatusOf(sqlite3_extended_errcode(to.handle()), "copy");
-  sqlite3_backup_step(copy, -1);
-  return to.StatusOf(sqlite3_backup_finish(copy), "copy");
-}
-
-// Leaves a whole, checked, flushed file that needs no log beside it.
-absl::Status FillCopy(SqliteConnection& history, const fs::path& path) {
-  TANREN_ASSIGN_OR_RETURN(auto copy,
-                          SqliteConnection::Open(path, SqliteConnection::Mode::kReadWrite));
-  // It has no name until it is whole: flushing once at the end is enough.
-  TANREN_RETURN_IF_ERROR(copy.Execute("PRAGMA synchronous = OFF"));
-  TANREN_RETURN_IF_ERROR(CopyPages(history, copy));
+// Leaves a whole, checked file that needs no log beside it; the last event's number.
+absl::StatusOr<uint64_t> Complete(SqliteConnection& copy) {
   TANREN_ASSIGN_OR_RETURN(const std::string mode, copy.QueryText("PRAGMA journal_mode = DELETE"));
   if (mode != "delete") {
-    return absl::InternalError(fmt::format("{}: its journal mode is {}", path.string(), mode));
+    return absl::InternalError(
+        fmt::format("{}: its journal mode is {}", copy.path().string(), mode));
   }
   TANREN_RETURN_IF_ERROR(MarkAsCopy(copy));
   TANREN_RETURN_IF_ERROR(QuickCheck(copy, 0));
-  TANREN_RETURN_IF_ERROR(CheckSequence(copy).status());
-  return CheckAllRows(copy);
+  TANREN_RETURN_IF_ERROR(CheckAllRows(copy));
+  return CheckSequence(copy);
 }
 
 // A file of SQLite that was in WAL mode says so in its header: its last commits may be in a log.
@@ -79,24 +68,73 @@ absl::Status CheckNeedsNoLog(const fs::path& backup) {
 
 }  // namespace
 
-absl::Status CopyHistory(SqliteConnection& history, const fs::path& path) {
+absl::StatusOr<std::unique_ptr<HistoryCopy>> HistoryCopy::Start(SqliteConnection& history,
+                                                                const fs::path& path) {
   if (IsThere(path)) return absl::AlreadyExistsError(fmt::format("{}: exists", path.string()));
-  const fs::path temporary = TemporaryNameOf(path);
-  Remove(temporary);
-  const int file = open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  std::unique_ptr<HistoryCopy> copy(new HistoryCopy(path, TemporaryNameOf(path)));
+  Remove(copy->temporary_);
+  const int file =
+      open(copy->temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (file < 0) {
-    return absl::ErrnoToStatus(errno, fmt::format("{}: can't create", temporary.string()));
+    return absl::ErrnoToStatus(errno, fmt::format("{}: can't create", copy->temporary_.string()));
   }
   close(file);
-  const absl::Cleanup remove = [&] { Remove(temporary); };
-  TANREN_RETURN_IF_ERROR(FillCopy(history, temporary));
-  TANREN_RETURN_IF_ERROR(SyncToDisk(temporary));
+  TANREN_ASSIGN_OR_RETURN(
+      copy->copy_, SqliteConnection::Open(copy->temporary_, SqliteConnection::Mode::kReadWrite));
+  // It has no name until it is whole: flushing once at the end is enough.
+  TANREN_RETURN_IF_ERROR(copy->copy_->Execute("PRAGMA synchronous = OFF"));
+  sqlite3* handle = copy->copy_->handle();
+  copy->pages_ = sqlite3_backup_init(handle, "main", history.handle(), "main");
+  if (copy->pages_ == nullptr) {
+    return copy->copy_->StatusOf(sqlite3_extended_errcode(handle), "copy");
+  }
+  return copy;
+}
+
+HistoryCopy::~HistoryCopy() {
+  Abandon();
+  copy_.reset();
+  Remove(temporary_);
+}
+
+void HistoryCopy::Abandon() {
+  if (pages_ != nullptr) sqlite3_backup_finish(std::exchange(pages_, nullptr));
+}
+
+absl::StatusOr<bool> HistoryCopy::Step(int64_t limit_ms) {
+  if (is_copied_) return true;
+  if (pages_ == nullptr) {
+    return absl::UnavailableError(
+        fmt::format("{}: the store was closed before all was copied", path_.string()));
+  }
+  constexpr int kPagesAtOnce = 256;  // 1 MB
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit_ms);
+  int code = SQLITE_OK;
+  while (code == SQLITE_OK && std::chrono::steady_clock::now() < end) {
+    code = sqlite3_backup_step(pages_, kPagesAtOnce);
+  }
+  if (code == SQLITE_OK) return false;
+  const int finished = sqlite3_backup_finish(std::exchange(pages_, nullptr));
+  TANREN_RETURN_IF_ERROR(copy_->StatusOf(code, "copy"));
+  TANREN_RETURN_IF_ERROR(copy_->StatusOf(finished, "copy"));
+  is_copied_ = true;
+  return true;
+}
+
+absl::StatusOr<uint64_t> HistoryCopy::Finish() {
+  if (!is_copied_) {
+    return absl::FailedPreconditionError(fmt::format("{}: not all is copied", path_.string()));
+  }
+  TANREN_ASSIGN_OR_RETURN(const uint64_t last_sequence, Complete(*copy_));
+  copy_.reset();
+  TANREN_RETURN_IF_ERROR(SyncToDisk(temporary_));
   TANREN_RETURN_IF_ERROR(FailPoint("backup.before_name"));
   // Unlike rename, this doesn't replace what has come there meanwhile.
-  if (link(temporary.c_str(), path.c_str()) != 0) {
-    return absl::ErrnoToStatus(errno, fmt::format("{}: can't give it this name", path.string()));
+  if (link(temporary_.c_str(), path_.c_str()) != 0) {
+    return absl::ErrnoToStatus(errno, fmt::format("{}: can't give it this name", path_.string()));
   }
-  return SyncToDisk(FolderOf(path));
+  TANREN_RETURN_IF_ERROR(SyncToDisk(FolderOf(path_)));
+  return last_sequence;
 }
 
 absl::StatusOr<RestoredHistory> RestoreBackup(const fs::path& backup, const fs::path& folder) {
@@ -112,9 +150,12 @@ absl::StatusOr<RestoredHistory> RestoreBackup(const fs::path& backup, const fs::
   TANREN_ASSIGN_OR_RETURN(auto file,
                           SqliteConnection::Open(backup, SqliteConnection::Mode::kReadOnly));
   TANREN_RETURN_IF_ERROR(CheckIsHistory(file));
-  TANREN_RETURN_IF_ERROR(CopyHistory(file, path));
+  TANREN_ASSIGN_OR_RETURN(const auto copy, HistoryCopy::Start(file, path));
+  for (bool is_copied = false; !is_copied;) {
+    TANREN_ASSIGN_OR_RETURN(is_copied, copy->Step(1000));
+  }
   RestoredHistory restored;
-  TANREN_ASSIGN_OR_RETURN(restored.last_sequence, CheckSequence(file));
+  TANREN_ASSIGN_OR_RETURN(restored.last_sequence, copy->Finish());
   TANREN_ASSIGN_OR_RETURN(
       SqliteStatement last,
       file.Prepare("SELECT sequence, event, checksum FROM events ORDER BY sequence DESC LIMIT 1"));

@@ -4,16 +4,46 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/store/sqlite_connection.h"
 
+struct sqlite3_backup;
+
 namespace tanren::coordinator {
 
-// Writes what `history` holds to the new file `path`, mode 0600: under another name first, marked
-// as a copy, checked (quick_check and every row's checksum), flushed, then named. kAlreadyExists.
-absl::Status CopyHistory(SqliteConnection& history, const std::filesystem::path& path);
+// Copies `history` to a new file, mode 0600: under another name first, marked as a copy, checked
+// (quick_check, numbers, every row's checksum), flushed, then named. Removes what it has written
+// unless it came to that.
+class HistoryCopy {
+ public:
+  // kAlreadyExists. `history` must live until all is copied, or Abandon.
+  static absl::StatusOr<std::unique_ptr<HistoryCopy>> Start(SqliteConnection& history,
+                                                            const std::filesystem::path& path);
+  ~HistoryCopy();
+  HistoryCopy(const HistoryCopy&) = delete;
+  HistoryCopy& operator=(const HistoryCopy&) = delete;
+
+  // As BackupRun's. What `history` commits between two steps is copied too.
+  absl::StatusOr<bool> Step(int64_t limit_ms);
+  absl::StatusOr<uint64_t> Finish();
+  // `history` is about to close: further steps are kUnavailable.
+  void Abandon();
+
+ private:
+  HistoryCopy(std::filesystem::path path, std::filesystem::path temporary)
+      : path_(std::move(path)), temporary_(std::move(temporary)) {}
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  std::optional<SqliteConnection> copy_;
+  sqlite3_backup* pages_ = nullptr;
+  bool is_copied_ = false;
+};
 
 struct RestoredHistory {
   uint64_t last_sequence = 0;

@@ -99,11 +99,30 @@ absl::Status MemoryStore::ForgetEvents(uint64_t first) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryStore::Backup(const std::filesystem::path& path) {
-  if (!backups_.emplace(path, Image()).second) {
+absl::StatusOr<std::unique_ptr<BackupRun>> MemoryStore::StartBackup(
+    const std::filesystem::path& path) {
+  class Run final : public BackupRun {
+   public:
+    Run(MemoryStore& store, std::filesystem::path path) : store_(store), path_(std::move(path)) {}
+    absl::StatusOr<bool> Step(int64_t) override {
+      image_ = store_.Image();
+      return true;
+    }
+    absl::StatusOr<uint64_t> Finish() override {
+      const uint64_t last = image_.last_sequence();
+      store_.backups_[path_] = std::move(image_);
+      return last;
+    }
+
+   private:
+    MemoryStore& store_;
+    std::filesystem::path path_;
+    MemoryImage image_;
+  };
+  if (backups_.contains(path)) {
     return absl::AlreadyExistsError(fmt::format("{}: exists", path.string()));
   }
-  return absl::OkStatus();
+  return std::make_unique<Run>(*this, path);
 }
 
 MemoryImage MemoryStore::Image() const {

@@ -7,6 +7,7 @@
 #include <deque>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,8 +49,9 @@ class MemoryStore final : public Store {
   uint64_t last_sequence() const override { return image_.last_sequence(); }
   bool needs_new_epoch() const override;
   absl::Status ForgetEvents(uint64_t first) override;
-  // Keeps the copy within this object: backups().
-  absl::Status Backup(const std::filesystem::path& path) override;
+  // Keeps the copy within this object, which must outlive the run: backups().
+  absl::StatusOr<std::unique_ptr<BackupRun>> StartBackup(
+      const std::filesystem::path& path) override;
 
   // The `after`-th Write from now on (0: the next) goes wrong so.
   void InjectFault(StoreFault fault, uint64_t after = 0) { faults_[writes_ + after] = fault; }

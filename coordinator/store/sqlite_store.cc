@@ -10,7 +10,6 @@
 #include <string>
 #include <utility>
 
-#include "coordinator/store/backup.h"
 #include "coordinator/store/commit_check.h"
 #include "coordinator/store/history_file.h"
 #include "coordinator/store/state_folder.h"
@@ -143,6 +142,7 @@ absl::Status SqliteStore::Prepare() {
 }
 
 SqliteStore::~SqliteStore() {
+  if (const auto copy = copy_.lock()) copy->Abandon();
   // After an error the log stays as it is, for the next Open.
   if (!broken_.ok() || connection_.handle() == nullptr) return;
   const int code = sqlite3_wal_checkpoint_v2(connection_.handle(), "main",
@@ -251,6 +251,20 @@ absl::Status SqliteStore::ForgetEvents(uint64_t first) {
   });
 }
 
-absl::Status SqliteStore::Backup(const fs::path& path) { return CopyHistory(connection_, path); }
+absl::StatusOr<std::unique_ptr<BackupRun>> SqliteStore::StartBackup(const fs::path& path) {
+  class Run final : public BackupRun {
+   public:
+    explicit Run(std::shared_ptr<HistoryCopy> copy) : copy_(std::move(copy)) {}
+    absl::StatusOr<bool> Step(int64_t limit_ms) override { return copy_->Step(limit_ms); }
+    absl::StatusOr<uint64_t> Finish() override { return copy_->Finish(); }
+
+   private:
+    std::shared_ptr<HistoryCopy> copy_;
+  };
+  if (!copy_.expired()) return absl::UnavailableError("another backup is being made");
+  TANREN_ASSIGN_OR_RETURN(std::shared_ptr<HistoryCopy> copy, HistoryCopy::Start(connection_, path));
+  copy_ = copy;
+  return std::make_unique<Run>(std::move(copy));
+}
 
 }  // namespace tanren::coordinator

@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/store/backup.h"
 #include "coordinator/store/lock_file.h"
 #include "coordinator/store/sqlite_connection.h"
 #include "coordinator/store/store.h"
@@ -37,9 +38,9 @@ class SqliteStore final : public Store {
   uint64_t last_sequence() const override { return last_sequence_; }
   bool needs_new_epoch() const override { return needs_new_epoch_; }
   absl::Status ForgetEvents(uint64_t first) override;
-  // Blocks while it copies. The copy is checked, flushed, and marked as one, so that it begins a
-  // new epoch wherever it is opened.
-  absl::Status Backup(const std::filesystem::path& path) override;
+  // The copy is marked as one, so that it begins a new epoch wherever it is opened.
+  absl::StatusOr<std::unique_ptr<BackupRun>> StartBackup(
+      const std::filesystem::path& path) override;
 
  private:
   struct Statements {
@@ -64,7 +65,8 @@ class SqliteStore final : public Store {
   uint64_t last_sequence_ = 0;
   bool needs_new_epoch_ = false;
   int log_pages_ = 0;
-  absl::Status broken_;  // why nothing more may be written
+  std::weak_ptr<HistoryCopy> copy_;  // that is being made
+  absl::Status broken_;              // why nothing more may be written
 };
 
 }  // namespace tanren::coordinator

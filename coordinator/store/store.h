@@ -5,7 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -42,6 +42,19 @@ struct Commit {
   bool empty() const { return events.empty() && records.empty(); }
 };
 
+// A copy of a store that is made in slices, so that commits go on between them. It holds what was
+// committed when Step said that all is copied. Dropped before Finish was OK, it leaves nothing.
+class BackupRun {
+ public:
+  virtual ~BackupRun() = default;
+  // Copies for about `limit_ms`; true: all is copied. On the store's thread; kUnavailable once the
+  // store is gone.
+  virtual absl::StatusOr<bool> Step(int64_t limit_ms) = 0;
+  // Then: checks the copy, flushes it, and gives it its name. Takes as long as reading it all does,
+  // on any thread, and needs the store no more. The number of the last event in it.
+  virtual absl::StatusOr<uint64_t> Finish() = 0;
+};
+
 // One thread at a time. After an error other than kInvalidArgument nothing may be committed any
 // more (kFailedPrecondition): what is on disk then is for a new Open to find out. Reading goes on.
 class Store {
@@ -65,8 +78,11 @@ class Store {
 
   // Removes events before number `first`; the last event always stays.
   virtual absl::Status ForgetEvents(uint64_t first) = 0;
-  // A whole copy as a new file, made while the store is used. kAlreadyExists.
-  virtual absl::Status Backup(const std::filesystem::path& path) = 0;
+  // Begins a whole copy as a new file. kAlreadyExists; kUnavailable while another is being made.
+  virtual absl::StatusOr<std::unique_ptr<BackupRun>> StartBackup(
+      const std::filesystem::path& path) = 0;
+  // The whole of it at once: everything else waits meanwhile.
+  absl::Status Backup(const std::filesystem::path& path);
 };
 
 }  // namespace tanren::coordinator

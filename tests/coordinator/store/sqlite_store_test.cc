@@ -233,6 +233,23 @@ TEST_F(SqliteStoreTest, ABackupCopiedIntoPlaceByHandBeginsANewEpoch) {
   EXPECT_TRUE(Open()->needs_new_epoch());
 }
 
+TEST_F(SqliteStoreTest, ABackupThatIsDroppedOrOutlivesItsStoreLeavesNothing) {
+  MakeHistory();
+  auto store = Open();
+  ThrowIfError(store->Write({{}, {JobRecord(1, std::string(4 << 20, 'x'))}}));
+  auto run = ValueOrThrow(store->StartBackup(folder_ / "backup"));
+  EXPECT_EQ(store->StartBackup(folder_ / "second").status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(run->Finish().status().code(), absl::StatusCode::kFailedPrecondition);
+  store = nullptr;
+  EXPECT_EQ(run->Step(1000).status().code(), absl::StatusCode::kUnavailable);
+  run = nullptr;
+  store = Open();
+  run = ValueOrThrow(store->StartBackup(folder_ / "backup"));
+  run = nullptr;
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
+  EXPECT_TRUE(store->Backup(folder_ / "backup").ok());
+}
+
 TEST_F(SqliteStoreTest, RestoringOverwritesNothing) {
   MakeHistory();
   ThrowIfError(Open()->Backup(folder_ / "backup"));

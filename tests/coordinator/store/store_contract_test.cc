@@ -235,6 +235,28 @@ TEST_P(StoreContract, ABackupHoldsWhatWasThereAndIsMadeOnce) {
   EXPECT_THAT(Texts(), ElementsAre("2/00000000000000000001=a"));
 }
 
+TEST_P(StoreContract, ABackupInSlicesHoldsWhatWasCommittedUntilItWasCopied) {
+  ASSERT_TRUE(store().Write({{EpochBegan(1)}, {JobRecord(1, std::string(9 << 20, 'x'))}}).ok());
+  const fs::path path = NewPath("backup");
+  {
+    const auto run = ValueOrThrow(store().StartBackup(path));
+    uint64_t last = 1;
+    for (bool is_copied = false; !is_copied;) {
+      is_copied = ValueOrThrow(run->Step(0));
+      if (is_copied) break;
+      ++last;
+      ASSERT_TRUE(store().Write({{Submitted(last, last)}, {JobRecord(last, "a")}}).ok());
+      is_copied = ValueOrThrow(run->Step(1));
+    }
+    const uint64_t copied = store().last_sequence();
+    ASSERT_TRUE(store().Write({{Submitted(copied + 1, 1)}, {JobRecord(1, "late")}}).ok());
+    EXPECT_EQ(ValueOrThrow(run->Finish()), copied);
+    bench_->Restore(path);
+    EXPECT_EQ(store().last_sequence(), copied);
+    EXPECT_EQ(ValueOrThrow(store().Records()).size(), copied);
+  }
+}
+
 TEST_P(StoreContract, ARestoredHistoryMustBeginAnEpochAndDoesSoOnce) {
   ASSERT_TRUE(store().Write({{EpochBegan(1)}, {}}).ok());
   const fs::path path = NewPath("backup");
