@@ -62,10 +62,11 @@ Core::Core(CoreOptions options, Cluster cluster, Now now)
 }
 
 Outcome Core::Step(const Input& input, Now now) {
-  const int64_t late_ms = started_ ? now.steady_ms - NextTick() : 0;
+  const bool late = started_ && now.steady_ms - NextTick() > kLateMs;
+  const int64_t before_ms = now_.steady_ms;
   now_.steady_ms = std::max(now.steady_ms, now_.steady_ms);
   now_.wall_ms = now_.steady_ms + wall_offset_ms_;
-  if (late_ms > kLateMs) Forgive(late_ms);
+  if (late) Forgive(now_.steady_ms - before_ms);
   outcome_ = Outcome();
   names_.clear();
   touched_.clear();

@@ -182,7 +182,7 @@ class Core {
   void Drain(const ChangeNodeInput& input, HistoryEvent event);
   void Remove(const std::string& node, HistoryEvent event);
   Session& SessionOf(const std::string& node);
-  void Forgive(int64_t late_ms);
+  void Forgive(int64_t stood_ms);
   void WatchNodes();
   void LoseSight(const Node& node);
   void Lose(const std::string& node);

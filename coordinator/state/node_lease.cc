@@ -62,10 +62,11 @@ void Core::Handle(const LeaveInput& input) {
   found->second.reported = false;
 }
 
-void Core::Forgive(int64_t late_ms) {
+// This process stood still for so long: what agents said meanwhile may wait to be read.
+void Core::Forgive(int64_t stood_ms) {
   node_deadlines_.clear();
   for (auto& [name, session] : sessions_) {
-    session.heard_steady_ms += late_ms;
+    session.heard_steady_ms = std::min(session.heard_steady_ms + stood_ms, now_.steady_ms);
     const Node* node = cluster_.FindNode(name);
     if (node == nullptr || node->state() == Node::LOST) continue;
     node_deadlines_.insert({session.heard_steady_ms + options_.silent_ms, name});
@@ -87,6 +88,9 @@ void Core::WatchNodes() {
       continue;
     }
     if (node->state() == Node::UP) LoseSight(*node);
+    // What an agent has given to Slurm lives on without it: its word ends it, or an
+    // administrator's.
+    if (node->launcher() == "slurm") continue;
     if (now_.steady_ms < lost) {
       node_deadlines_.insert({lost, name});
     } else {
@@ -157,6 +161,8 @@ void Core::BecomeKnown(const Job& job) {
 void Core::Suspect(const std::string& name, const AttemptToken& token, const AttemptEnd& end) {
   const Node* node = cluster_.FindNode(name);
   if (node == nullptr || node->state() == Node::LOST) return;
+  // A fault is of one of the cluster's nodes, which Slurm itself watches.
+  if (node->launcher() == "slurm") return;
   if (end.signal() != 0 && node->suspected_by() == token.job()) return;
   HistoryEvent event = NewEvent();
   event.mutable_node_suspected()->set_node(name);

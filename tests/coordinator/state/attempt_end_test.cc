@@ -1,0 +1,207 @@
+// What the end of an attempt means for its job: a table of situations, and the same through a core.
+#include "coordinator/state/attempt_end.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/coordinator/state/core_driver.h"
+
+namespace tanren::coordinator {
+namespace {
+
+using ::testing::HasSubstr;
+using Next = AttemptVerdict::Next;
+
+struct Situation {
+  const char* name;
+  AttemptEnd::Kind end;
+  StopReason stop;
+  bool cancelled;
+  int failures;  // before, of 2 retries
+  bool stepped;
+  Next next;
+  JobState state;  // where it ends
+  int64_t delay_ms;
+};
+
+class Judgement : public ::testing::TestWithParam<Situation> {};
+
+TEST_P(Judgement, IsAsTheTableSays) {
+  const Situation& given = GetParam();
+  Job job;
+  job.set_id(1);
+  *job.mutable_spec() = CoreDriver::Spec();
+  job.mutable_spec()->mutable_restart()->set_retries(2);
+  job.mutable_spec()->mutable_restart()->set_first_delay_ms(1'000);
+  job.mutable_spec()->mutable_restart()->set_longest_delay_ms(1'500);
+  job.set_failures(given.failures);
+  job.set_cancel_requested(given.cancelled);
+  job.mutable_attempt()->mutable_end()->set_kind(given.end);
+  job.mutable_attempt()->set_stop_reason(given.stop);
+  const AttemptVerdict verdict = Judge(job, given.stepped ? 5 : 0);
+  EXPECT_EQ(static_cast<int>(verdict.next), static_cast<int>(given.next));
+  if (given.next == Next::kEnd) {
+    EXPECT_EQ(verdict.state, given.state);
+  }
+  if (given.next == Next::kAgain) {
+    EXPECT_EQ(verdict.delay_ms, given.delay_ms);
+  }
+}
+
+constexpr StopReason kNone = STOP_REASON_UNSPECIFIED;
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Judgement,
+    ::testing::Values(
+        Situation{"Finished", AttemptEnd::FINISHED, kNone, false, 0, true, Next::kEnd, SUCCEEDED,
+                  0},
+        Situation{"FinishedBeforeItsCancellation", AttemptEnd::FINISHED, CANCELLED_BY_USER, true, 0,
+                  true, Next::kEnd, SUCCEEDED, 0},
+        Situation{"Cancelled", AttemptEnd::STOPPED, CANCELLED_BY_USER, true, 0, true, Next::kEnd,
+                  CANCELLED, 0},
+        Situation{"CancelledWhileItsNodeWasLost", AttemptEnd::INFRASTRUCTURE, NODE_LOST, true, 0,
+                  true, Next::kEnd, CANCELLED, 0},
+        Situation{"UserError", AttemptEnd::USER_ERROR, kNone, false, 0, true, Next::kEnd, FAILED,
+                  0},
+        Situation{"FirstFault", AttemptEnd::INFRASTRUCTURE, kNone, false, 0, true, Next::kAgain,
+                  PENDING, 1'000},
+        Situation{"SecondFaultWaitsLonger", AttemptEnd::INFRASTRUCTURE, NODE_LOST, false, 1, true,
+                  Next::kAgain, PENDING, 1'500},
+        Situation{"BudgetSpent", AttemptEnd::INFRASTRUCTURE, kNone, false, 2, true, Next::kEnd,
+                  FAILED, 0},
+        Situation{"BudgetSpentWithoutAStep", AttemptEnd::INFRASTRUCTURE, kNone, false, 2, false,
+                  Next::kHold, PENDING, 0},
+        Situation{"Hung", AttemptEnd::STOPPED, HANG, false, 0, true, Next::kAgain, PENDING, 1'000},
+        Situation{"HungOnceTooOften", AttemptEnd::STOPPED, HANG, false, 2, true, Next::kEnd, FAILED,
+                  0},
+        Situation{"NeverStarted", AttemptEnd::NEVER_STARTED, kNone, false, 0, false, Next::kAgain,
+                  PENDING, 1'000},
+        Situation{"Preempted", AttemptEnd::SAVED, PREEMPTED, false, 2, true, Next::kAgain, PENDING,
+                  0},
+        Situation{"PreemptedWithoutSaving", AttemptEnd::STOPPED, PREEMPTED, false, 2, true,
+                  Next::kAgain, PENDING, 0},
+        Situation{"Fenced", AttemptEnd::STOPPED, FENCED, false, 2, true, Next::kAgain, PENDING, 0},
+        Situation{"TimeLimitSaved", AttemptEnd::SAVED, TIME_LIMIT, false, 0, true, Next::kAgain,
+                  PENDING, 0},
+        Situation{"TimeLimit", AttemptEnd::STOPPED, TIME_LIMIT, false, 0, true, Next::kEnd, FAILED,
+                  0},
+        Situation{"SavedByItself", AttemptEnd::SAVED, kNone, false, 2, true, Next::kAgain, PENDING,
+                  1'000}),
+    [](const auto& info) { return info.param.name; });
+
+class CoreRestart : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    driver.AddNode("a");
+    driver.AddNode("b");
+    JobSpec spec = CoreDriver::Spec();
+    spec.mutable_restart()->set_retries(1);
+    spec.mutable_restart()->set_first_delay_ms(10'000);
+    job = driver.SubmitOne(spec);
+  }
+  CoreDriver driver;
+  uint64_t job = 0;
+};
+
+TEST_F(CoreRestart, AUserErrorFailsTheJobAndKeepsWhatItSaid) {
+  driver.Run(job, {"a"});
+  AttemptEnd& end = *driver.Part(job, "a").mutable_end();
+  end.set_message("recipe.yaml:3: no such file");
+  end.set_log_tail("last words\n");
+  end.set_rank(0);
+  driver.SayEnded(job, "a", AttemptEnd::USER_ERROR);
+  EXPECT_EQ(driver.state(job), FAILED);
+  EXPECT_THAT(driver.job(job).end_message(), HasSubstr("recipe.yaml:3: no such file"));
+  EXPECT_EQ(driver.job(job).attempt().end().log_tail(), "last words\n");
+  EXPECT_EQ(driver.node("a").suspicions(), 0);
+}
+
+TEST_F(CoreRestart, ABackOffEndsWhateverTheWallClockDoes) {
+  driver.Run(job, {"a"});
+  driver.SayEnded(job, "a", AttemptEnd::INFRASTRUCTURE);
+  EXPECT_EQ(driver.job(job).not_before_ms(),
+            driver.outcome.commit.events.back().time_ms() + 10'000);
+  driver.now.wall_ms -= 24 * 3600 * 1000;
+  EXPECT_LE(driver.core->NextTick(), driver.now.steady_ms + 10'000);
+  driver.Wait(10'000, {"a", "b"});
+  driver.Place(job, {"b"});
+  EXPECT_GE(driver.job(job).attempt().placed_ms(), driver.job(job).earlier_attempts(0).ended_ms());
+}
+
+TEST_F(CoreRestart, APublishedCheckpointRefillsTheBudget) {
+  for (int attempt = 1; attempt <= 4; ++attempt) {
+    driver.Run(job, {"a"});
+    PartReport& part = driver.Part(job, "a");
+    part.mutable_checkpoint()->set_step(attempt);
+    part.mutable_checkpoint()->set_folder("/data/job-1/attempt-" + std::to_string(attempt) +
+                                          "/checkpoints/step");
+    driver.SayEnded(job, "a", AttemptEnd::INFRASTRUCTURE);
+    ASSERT_EQ(driver.state(job), PENDING);
+    EXPECT_EQ(driver.job(job).failures(), 1);
+    driver.Step(ChangeNodeInput{ChangeNodeInput::Kind::kResume, "root", "a", "", "", false});
+  }
+  driver.Run(job, {"a"});
+  driver.SayEnded(job, "a", AttemptEnd::INFRASTRUCTURE);
+  EXPECT_EQ(driver.state(job), FAILED);
+  EXPECT_THAT(driver.job(job).end_message(), HasSubstr("since the checkpoint of step 4"));
+}
+
+TEST_F(CoreRestart, AJobThatNeverGetsToAStepIsHeldAndReleasedWithAWholeBudget) {
+  for (int i = 0; i < 2; ++i) {
+    driver.Run(job, {"a"});
+    driver.SayEnded(job, "a", AttemptEnd::INFRASTRUCTURE);
+  }
+  EXPECT_EQ(driver.state(job), PENDING);
+  EXPECT_TRUE(driver.job(job).held());
+  EXPECT_THAT(driver.job(job).hold_reason(), HasSubstr("before their first step"));
+  ASSERT_TRUE(driver.Change(ChangeJobInput::Kind::kRelease, job).ok());
+  EXPECT_EQ(driver.job(job).failures(), 0);
+  driver.Place(job, {"b"});
+}
+
+TEST_F(CoreRestart, FaultsInARowDrainANodeAndASuccessClearsThem) {
+  CoreDriver many;
+  many.AddNode("a");
+  const auto run = [&](AttemptEnd::Kind kind, int signal) {
+    const uint64_t id = many.SubmitOne();
+    many.Run(id, {"a"});
+    many.Part(id, "a").mutable_end()->set_signal(signal);
+    many.SayEnded(id, "a", kind);
+  };
+  run(AttemptEnd::INFRASTRUCTURE, 9);
+  run(AttemptEnd::INFRASTRUCTURE, 0);
+  EXPECT_EQ(many.node("a").suspicions(), 2);
+  run(AttemptEnd::FINISHED, 0);
+  EXPECT_EQ(many.node("a").suspicions(), 0);
+  for (int i = 0; i < 3; ++i) run(AttemptEnd::INFRASTRUCTURE, 9);
+  EXPECT_TRUE(many.node("a").draining());
+  EXPECT_THAT(many.node("a").drain_reason(), HasSubstr("3 faults in a row"));
+  many.Step(ChangeNodeInput{ChangeNodeInput::Kind::kResume, "root", "a", "", "", false});
+  EXPECT_FALSE(many.node("a").draining());
+  EXPECT_EQ(many.node("a").suspicions(), 0);
+}
+
+TEST_F(CoreRestart, OneJobThatDiesOfSignalsDrainsNoNode) {
+  JobSpec spec = CoreDriver::Spec();
+  spec.mutable_restart()->set_retries(9);
+  const uint64_t id = driver.SubmitOne(spec);
+  for (int i = 0; i < 5; ++i) {
+    driver.Run(id, {"a"});
+    driver.Part(id, "a").mutable_end()->set_signal(11);
+    driver.SayEnded(id, "a", AttemptEnd::INFRASTRUCTURE);
+  }
+  EXPECT_EQ(driver.node("a").suspicions(), 1);
+}
+
+TEST_F(CoreRestart, AHangIsStoppedAndTriedAgain) {
+  driver.Run(job, {"a"});
+  driver.Part(job, "a").set_hung(true);
+  driver.Report("a");
+  EXPECT_EQ(driver.Order(job, "a")->stop(), HANG);
+  driver.SayEnded(job, "a", AttemptEnd::STOPPED);
+  EXPECT_EQ(driver.state(job), PENDING);
+  EXPECT_EQ(driver.job(job).attempt().end().kind(), AttemptEnd::HUNG);
+  EXPECT_THAT(driver.job(job).attempt().end().message(), HasSubstr("no step for too long"));
+}
+
+}  // namespace
+}  // namespace tanren::coordinator
