@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "coordinator/server/backup_call.h"
+#include "coordinator/server/change_call.h"
 #include "coordinator/server/unary_call.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
@@ -31,33 +33,22 @@ absl::Status CheckQuota(const Quota& quota) {
   return absl::OkStatus();
 }
 
-absl::Status MakeBackup(const View& view, const std::string& path, BackupReply& reply) {
-  if (view.store == nullptr) return absl::UnavailableError("the history can't be read now");
-  TANREN_RETURN_IF_ERROR(view.store->Backup(path));
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(path, error);
-  reply.set_bytes(error ? 0 : static_cast<int64_t>(bytes));
-  reply.set_last_sequence(view.store->last_sequence());
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 Unary* AdminService::Change(Context* context, std::string_view method, ChangeNodeInput::Kind kind,
                             const NodeRequest* request, NodeReply* reply) {
-  Unary* const reactor = context->DefaultReactor();
-  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, method);
-  if (!caller.ok()) return Refuse(reactor, caller.status());
-  absl::Status checked = CheckRequestId(request->request_id());
-  if (checked.ok()) checked = CheckReason(request->reason());
-  if (!checked.ok()) return Refuse(reactor, checked);
+  ChangeCall call(parts_, context, method, "node " + request->node(), request->request_id());
+  const absl::StatusOr<Caller> caller = call.Admit();
+  if (!caller.ok()) return call.Finish(caller.status());
+  const absl::Status checked = CheckReason(request->reason());
+  if (!checked.ok()) return call.Finish(checked);
   ChangeNodeInput input{kind,
                         caller->user,
                         request->node(),
                         request->reason(),
                         request->request_id(),
                         request->evict()};
-  return AnswerChange(parts_.loop, reactor, std::move(input), [=](const Answer& answer) {
+  return AnswerChange(parts_.loop, call, std::move(input), [=](const Answer& answer, ChangeCall&) {
     const Node* const node = answer.core->cluster().FindNode(request->node());
     if (node != nullptr) *reply->mutable_node() = *node;
   });
@@ -76,15 +67,15 @@ Unary* AdminService::RemoveNode(Context* context, const NodeRequest* request, No
 }
 
 Unary* AdminService::SetQuota(Context* context, const QuotaRequest* request, QuotaReply* reply) {
-  Unary* const reactor = context->DefaultReactor();
-  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Admin.SetQuota");
-  if (!caller.ok()) return Refuse(reactor, caller.status());
-  absl::Status checked = CheckRequestId(request->request_id());
-  if (checked.ok()) checked = CheckQuota(request->quota());
-  if (!checked.ok()) return Refuse(reactor, checked);
-  return AnswerChange(parts_.loop, reactor,
+  ChangeCall call(parts_, context, "Admin.SetQuota", "quota " + request->quota().subject(),
+                  request->request_id());
+  const absl::StatusOr<Caller> caller = call.Admit();
+  if (!caller.ok()) return call.Finish(caller.status());
+  const absl::Status checked = CheckQuota(request->quota());
+  if (!checked.ok()) return call.Finish(checked);
+  return AnswerChange(parts_.loop, call,
                       SetQuotaInput{request->quota(), caller->user, request->request_id()},
-                      [reply](const Answer& answer) {
+                      [reply](const Answer& answer, ChangeCall&) {
                         for (const auto& [subject, quota] : answer.core->cluster().quotas) {
                           *reply->add_quotas() = quota;
                         }
@@ -92,39 +83,36 @@ Unary* AdminService::SetQuota(Context* context, const QuotaRequest* request, Quo
 }
 
 Unary* AdminService::Backup(Context* context, const BackupRequest* request, BackupReply* reply) {
-  Unary* const reactor = context->DefaultReactor();
-  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Admin.Backup");
-  if (!caller.ok()) return Refuse(reactor, caller.status());
+  ChangeCall call(parts_, context, "Admin.Backup", "file " + request->path(), "");
+  const absl::StatusOr<Caller> caller = call.AdmitWithoutRequestId();
+  if (!caller.ok()) return call.Finish(caller.status());
   if (!std::filesystem::path(request->path()).is_absolute() || request->path().size() > 4096 ||
       request->path().find('\0') != std::string::npos) {
-    return Refuse(reactor, absl::InvalidArgumentError(
-                               "path: an absolute one on the coordinator's machine is expected"));
+    return call.Finish(absl::InvalidArgumentError(
+        "path: an absolute one on the coordinator's machine is expected"));
   }
-  return AnswerFromView(parts_.loop, reactor, [=](const View& view) {
-    return MakeBackup(view, request->path(), *reply);
-  });
+  MakeBackup(parts_, request->path(), reply, call);
+  return call.reactor();
 }
 
 Unary* AdminService::IssueToken(Context* context, const IssueTokenRequest* request,
                                 IssueTokenReply* reply) {
-  Unary* const reactor = context->DefaultReactor();
-  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Admin.IssueToken");
-  if (!caller.ok()) return Refuse(reactor, caller.status());
-  const absl::Status checked = CheckRequestId(request->request_id());
-  if (!checked.ok()) return Refuse(reactor, checked);
-  tokens_.Issue(*caller, *request, reply, reactor);
-  return reactor;
+  ChangeCall call(parts_, context, "Admin.IssueToken", "token of " + request->user(),
+                  request->request_id());
+  const absl::StatusOr<Caller> caller = call.Admit();
+  if (!caller.ok()) return call.Finish(caller.status());
+  tokens_.Issue(*caller, *request, reply, call);
+  return call.reactor();
 }
 
 Unary* AdminService::RevokeToken(Context* context, const RevokeTokenRequest* request,
                                  RevokeTokenReply* reply) {
-  Unary* const reactor = context->DefaultReactor();
-  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Admin.RevokeToken");
-  if (!caller.ok()) return Refuse(reactor, caller.status());
-  const absl::Status checked = CheckRequestId(request->request_id());
-  if (!checked.ok()) return Refuse(reactor, checked);
-  tokens_.Revoke(*caller, *request, reply, reactor);
-  return reactor;
+  ChangeCall call(parts_, context, "Admin.RevokeToken", "token " + request->id(),
+                  request->request_id());
+  const absl::StatusOr<Caller> caller = call.Admit();
+  if (!caller.ok()) return call.Finish(caller.status());
+  tokens_.Revoke(*caller, *request, reply, call);
+  return call.reactor();
 }
 
 Unary* AdminService::ListTokens(Context* context, const ListTokensRequest* request,

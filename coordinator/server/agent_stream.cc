@@ -65,7 +65,7 @@ bool AgentStream::HandleJoin() {
     End(ToGrpc(absl::FailedPreconditionError("the first message of a stream is a join")));
     return false;
   }
-  const absl::Status checked = CheckNode(incoming_.join());
+  const absl::Status checked = CheckJoin(incoming_.join());
   if (!checked.ok()) {
     End(ToGrpc(checked));
     return false;

@@ -66,7 +66,7 @@ class AgentStream final : public Stream<AgentReactor, CoordinatorMessage>, publi
 };
 
 // kInvalidArgument for a node that no agent of ours would say it is.
-absl::Status CheckNode(const Node& node);
+absl::Status CheckJoin(const Node& node);
 
 }  // namespace tanren::coordinator
 

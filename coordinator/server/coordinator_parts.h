@@ -4,6 +4,7 @@
 
 #include "coordinator/server/admission.h"
 #include "coordinator/server/agent_hub.h"
+#include "coordinator/server/audit.h"
 #include "coordinator/server/loop.h"
 #include "coordinator/server/open_streams.h"
 #include "coordinator/server/task_thread.h"
@@ -19,6 +20,8 @@ struct CoordinatorParts {
   AgentHub& agents;
   OpenStreams& streams;
   TaskThread& tasks;
+  TaskThread& slow_tasks;  // those that take seconds
+  AuditLog* audit;         // null: none is kept
 };
 
 }  // namespace tanren::coordinator

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "coordinator/server/change_call.h"
 #include "coordinator/server/hello.h"
 #include "coordinator/server/job_pages.h"
 #include "coordinator/server/log_stream.h"
@@ -35,20 +36,6 @@ Reactor* Open(OpenStreams& streams, std::shared_ptr<TheStream> stream) {
   return stream.get();
 }
 
-// What would happen to the job if it were submitted now.
-absl::Status DryRun(const Core& core, const Caller& caller, const JobSpec& spec,
-                    SubmitReply& reply) {
-  const Now now = SystemNow();
-  Job job;
-  job.set_user(caller.user);
-  *job.mutable_spec() = spec;
-  job.set_state(PENDING);
-  job.set_submitted_ms(now.wall_ms);
-  job.set_held(spec.held());
-  *reply.mutable_explanation() = ExplainDryRun(core.cluster(), core.options().schedule, job, now);
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 Unary* JobsService::Hello(Context* context, const HelloRequest* request, HelloReply* reply) {
@@ -56,35 +43,55 @@ Unary* JobsService::Hello(Context* context, const HelloRequest* request, HelloRe
 }
 
 Unary* JobsService::Submit(Context* context, const SubmitRequest* request, SubmitReply* reply) {
+  if (request->dry_run()) return DryRun(context, request, reply);
+  ChangeCall call(parts_, context, "Jobs.Submit", "job " + request->spec().name(),
+                  request->request_id());
+  const absl::StatusOr<Caller> caller = call.Admit();
+  if (!caller.ok()) return call.Finish(caller.status());
+  const absl::Status checked = CheckSubmission(request->spec(), parts_.core_options);
+  if (!checked.ok()) return call.Finish(checked);
+  return AnswerChange(parts_.loop, call,
+                      SubmitInput{caller->user, request->request_id(), request->spec()},
+                      [reply](const Answer& answer, ChangeCall& answered) {
+                        for (const uint64_t job : answer.jobs) reply->add_jobs(job);
+                        if (!answer.jobs.empty()) {
+                          answered.SetTarget(fmt::format("job {}", answer.jobs[0]));
+                        }
+                      });
+}
+
+Unary* JobsService::DryRun(Context* context, const SubmitRequest* request, SubmitReply* reply) {
   Unary* const reactor = context->DefaultReactor();
   const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.Submit");
   if (!caller.ok()) return Refuse(reactor, caller.status());
-  const absl::Status checked = CheckSubmission(*request, parts_.core_options);
+  const absl::Status checked = CheckSubmission(request->spec(), parts_.core_options);
   if (!checked.ok()) return Refuse(reactor, checked);
-  if (request->dry_run()) {
-    return AnswerFromView(parts_.loop, reactor, [=, caller = *caller](const View& view) {
-      return DryRun(view.core, caller, request->spec(), *reply);
-    });
-  }
-  return AnswerChange(parts_.loop, reactor,
-                      SubmitInput{caller->user, request->request_id(), request->spec()},
-                      [reply](const Answer& answer) {
-                        for (const uint64_t job : answer.jobs) reply->add_jobs(job);
-                      });
+  return AnswerFromView(parts_.loop, reactor, [=, user = caller->user](const View& view) {
+    const Now now = SystemNow();
+    Job job;
+    job.set_user(user);
+    *job.mutable_spec() = request->spec();
+    job.set_state(PENDING);
+    job.set_submitted_ms(now.wall_ms);
+    job.set_held(request->spec().held());
+    *reply->mutable_explanation() =
+        ExplainDryRun(view.core.cluster(), view.core.options().schedule, job, now);
+    return absl::OkStatus();
+  });
 }
 
 Unary* JobsService::Change(Context* context, std::string_view method, ChangeJobInput::Kind kind,
                            const JobRequest* request, JobReply* reply) {
-  Unary* const reactor = context->DefaultReactor();
-  const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, method);
-  if (!caller.ok()) return Refuse(reactor, caller.status());
-  absl::Status checked = CheckRequestId(request->request_id());
-  if (checked.ok()) checked = CheckReason(request->reason());
-  if (!checked.ok()) return Refuse(reactor, checked);
+  ChangeCall call(parts_, context, method, fmt::format("job {}", request->job()),
+                  request->request_id());
+  const absl::StatusOr<Caller> caller = call.Admit();
+  if (!caller.ok()) return call.Finish(caller.status());
+  const absl::Status checked = CheckReason(request->reason());
+  if (!checked.ok()) return call.Finish(checked);
   ChangeJobInput input{kind,           caller->user,     IsAdmin(*caller), request->request_id(),
                        request->job(), request->reason()};
-  return AnswerChange(parts_.loop, reactor, std::move(input),
-                      [=, caller = *caller](const Answer& answer) {
+  return AnswerChange(parts_.loop, call, std::move(input),
+                      [=, caller = *caller](const Answer& answer, ChangeCall&) {
                         const Job* const job = answer.core->cluster().FindJob(request->job());
                         if (job == nullptr) return;
                         *reply->mutable_job() = *job;

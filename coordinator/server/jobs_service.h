@@ -33,6 +33,8 @@ class JobsService final : public Jobs::CallbackService {
   Unary* ListQuotas(Context* context, const ListQuotasRequest* request, QuotaReply* reply) override;
 
  private:
+  // What would happen to the job if it were submitted now.
+  Unary* DryRun(Context* context, const SubmitRequest* request, SubmitReply* reply);
   Unary* Change(Context* context, std::string_view method, ChangeJobInput::Kind kind,
                 const JobRequest* request, JobReply* reply);
 

@@ -7,6 +7,8 @@
 #include <iterator>
 #include <utility>
 
+#include "coordinator/server/begin_epoch.h"
+#include "coordinator/server/begin_epoch.h"
 #include "coordinator/server/transition_log.h"
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
@@ -14,8 +16,6 @@
 namespace tanren::coordinator {
 namespace {
 
-// After a restore: more than were given since the copy was made.
-constexpr uint64_t kIdsPassedOver = 1'000'000;
 // Events kept in memory for those who watch.
 constexpr size_t kRecentEvents = 8192;
 // Readers' share of a round, so that changes don't wait for them.
@@ -65,17 +65,7 @@ absl::Status Loop::Open() {
   TANREN_ASSIGN_OR_RETURN(const std::vector<Record> records, store_->Records());
   TANREN_ASSIGN_OR_RETURN(Cluster cluster, Restore(records));
   const Now now = SystemNow();
-  if (store_->needs_new_epoch()) {
-    // Greater than the epochs and ids that a copy of the past, or an empty store in place of a lost
-    // one, knows nothing of.
-    const uint64_t epoch = std::max(
-        cluster.epoch + 1, static_cast<uint64_t>(std::max<int64_t>(0, now.wall_ms / 1000)));
-    const uint64_t next_job = cluster.epoch == 0 ? 1 : cluster.next_job + kIdsPassedOver;
-    Commit commit;
-    commit.events.push_back(EpochEvent(cluster, epoch, next_job, now));
-    TANREN_RETURN_IF_ERROR(Apply(commit.events.back(), cluster, &commit.records));
-    TANREN_RETURN_IF_ERROR(store_->Write(commit));
-  }
+  TANREN_RETURN_IF_ERROR(BeginEpochIfNeeded(*store_, cluster, now));
   if (listener_.opened) TANREN_RETURN_IF_ERROR(listener_.opened(*store_, records));
   core_ = std::make_unique<Core>(options_.core, std::move(cluster), now);
   recent_.Reset(store_->last_sequence());

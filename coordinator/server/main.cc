@@ -106,7 +106,7 @@ int Serve(const Arguments& arguments) {
   options.security = *security;
   options.listen = arguments.listen;
   options.loop.core.allow_commands = arguments.allow_commands;
-  options.tokens = arguments.state;
+  options.folder = arguments.state;
   auto open = [state = arguments.state]() -> absl::StatusOr<std::unique_ptr<Store>> {
     TANREN_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, SqliteStore::Open(state));
     return store;

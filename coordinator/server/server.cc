@@ -52,8 +52,8 @@ class Server::Services {
  public:
   Services(const CoreOptions& core_options, Server& server)
       : admission(server.credentials_),
-        parts{core_options,   admission,        *server.loop_,
-              server.agents_, *server.streams_, *server.tasks_},
+        parts{core_options,     admission,      *server.loop_,       server.agents_,
+              *server.streams_, *server.tasks_, *server.slow_tasks_, server.audit_.get()},
         jobs(parts),
         admin(parts, server.credentials_),
         agents(parts) {}
@@ -73,6 +73,7 @@ Server::Server(ServerOptions options)
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Loop::OpenStore open) {
   std::unique_ptr<Server> server(new Server(std::move(options)));
   server->tasks_ = std::make_unique<TaskThread>(kLookEvery, [raw = server.get()] { raw->Look(); });
+  server->slow_tasks_ = std::make_unique<TaskThread>(std::chrono::hours(1), nullptr);
   LoopListener listener;
   listener.orders = [raw = server.get()](const std::string& node, const Orders& orders) {
     raw->agents_.SendOrders(node, orders);
@@ -85,14 +86,17 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Loo
   };
   TANREN_ASSIGN_OR_RETURN(server->loop_,
                           Loop::Start(server->options_.loop, std::move(open), std::move(listener)));
+  if (!server->options_.folder.empty()) {
+    TANREN_ASSIGN_OR_RETURN(server->audit_, AuditLog::Open(server->options_.folder));
+  }
   TANREN_RETURN_IF_ERROR(server->Listen());
   return server;
 }
 
 absl::Status Server::OnOpened(Store& store, const std::vector<Record>& records) {
   TANREN_RETURN_IF_ERROR(credentials_.Load(records));
-  if (options_.tokens.empty()) return absl::OkStatus();
-  return MakeFirstTokens(credentials_, store, options_.tokens);
+  if (options_.folder.empty()) return absl::OkStatus();
+  return MakeFirstTokens(credentials_, store, options_.folder);
 }
 
 absl::Status Server::Listen() {
@@ -155,7 +159,6 @@ void Server::Shutdown(std::chrono::milliseconds limit) {
   }
   down_changed_.notify_all();
   cut.join();
-  tasks_.reset();
 }
 
 Server::~Server() {
@@ -164,6 +167,7 @@ Server::~Server() {
   server_.reset();
   services_.reset();
   if (loop_ != nullptr) loop_->Stop();
+  slow_tasks_.reset();
   tasks_.reset();
   loop_.reset();
 }

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/server/agent_hub.h"
+#include "coordinator/server/audit.h"
 #include "coordinator/server/credentials.h"
 #include "coordinator/server/loop.h"
 #include "coordinator/server/open_streams.h"
@@ -28,8 +29,9 @@ struct ServerOptions {
   // Null: loopback's, which take no other address.
   std::shared_ptr<grpc::ServerCredentials> security;
   size_t stream_limit = 20'000;
-  // Where the first start leaves admin.token and agent.token; empty: nowhere.
-  std::filesystem::path tokens;
+  // Where the first start leaves admin.token and agent.token, and the audit is kept; empty:
+  // neither.
+  std::filesystem::path folder;
 };
 
 class Server {
@@ -63,6 +65,8 @@ class Server {
   std::shared_ptr<OpenStreams> streams_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<TaskThread> tasks_;
+  std::unique_ptr<TaskThread> slow_tasks_;
+  std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 
-#include "coordinator/server/admission.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
 #include "runtime/config/recipe_file.h"
@@ -39,10 +38,7 @@ absl::Status CheckSizes(const JobSpec& spec) {
 
 }  // namespace
 
-absl::Status CheckSubmission(const SubmitRequest& request, const CoreOptions& options) {
-  // Of a dry run nothing is kept, its request id neither.
-  if (!request.dry_run()) TANREN_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
-  const JobSpec& spec = request.spec();
+absl::Status CheckSubmission(const JobSpec& spec, const CoreOptions& options) {
   TANREN_RETURN_IF_ERROR(CheckSizes(spec));
   if (spec.has_command() && !options.allow_commands) {
     return absl::PermissionDeniedError(

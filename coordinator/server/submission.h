@@ -4,14 +4,14 @@
 
 #include "absl/status/status.h"
 #include "coordinator/state/core.h"
-#include "proto/coordinator.pb.h"
+#include "proto/job.pb.h"
 
 namespace tanren::coordinator {
 
 // Sizes, the core's rules, and the recipe itself: kInvalidArgument with the text that
 // `tanren-worker recipe` gives, a line for each problem. kPermissionDenied for a command where none
 // are allowed.
-absl::Status CheckSubmission(const SubmitRequest& request, const CoreOptions& options);
+absl::Status CheckSubmission(const JobSpec& spec, const CoreOptions& options);
 
 }  // namespace tanren::coordinator
 

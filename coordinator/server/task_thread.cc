@@ -35,7 +35,7 @@ void TaskThread::Work() {
     for (const auto& task : tasks) task();
     tasks.clear();
     if (const auto now = std::chrono::steady_clock::now(); now >= next_look) {
-      look_();
+      if (look_) look_();
       next_look = now + every_;
     }
     lock.lock();

@@ -14,7 +14,7 @@ namespace tanren::coordinator {
 
 class TaskThread {
  public:
-  // `look` is called every so often.
+  // `look` is called every so often; it may be null.
   TaskThread(std::chrono::milliseconds every, std::function<void()> look);
   // Runs what waits, and ends.
   ~TaskThread();

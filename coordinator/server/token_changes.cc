@@ -3,7 +3,6 @@
 #include <utility>
 #include <vector>
 
-#include "coordinator/wire/channel.h"
 #include "runtime/base/log.h"
 
 namespace tanren::coordinator {
@@ -48,11 +47,12 @@ void TokenChanges::Conclude(const std::string& key, const IssueTokenReply* reply
 }
 
 void TokenChanges::Issue(const Caller& caller, const IssueTokenRequest& request,
-                         IssueTokenReply* reply, grpc::ServerUnaryReactor* reactor) {
+                         IssueTokenReply* reply, ChangeCall call) {
   const std::string key = caller.user + "/" + request.request_id();
   if (auto before = Before(key); before.has_value()) {
     if (before->ok()) *reply = **before;
-    return reactor->Finish(ToGrpc(before->status()));
+    call.Finish(before->status());
+    return;
   }
   Credentials::Wanted wanted;
   wanted.user = request.user();
@@ -65,8 +65,8 @@ void TokenChanges::Issue(const Caller& caller, const IssueTokenRequest& request,
   if (status.ok()) {
     reply->set_token(issued->token);
     *reply->mutable_info() = ShownToken(issued->credential);
-    status = loop_.PostRecords({issued->record}, [this, key, reply, reactor,
-                                                  record = issued->record](const Answer& answer) {
+    status = loop_.PostRecords({issued->record}, [this, key, reply, call, record = issued->record](
+                                                     const Answer& answer) mutable {
       absl::Status done = answer.status;
       if (done.ok()) done = credentials_.Apply(record);
       Conclude(key, done.ok() ? reply : nullptr);
@@ -76,22 +76,22 @@ void TokenChanges::Issue(const Caller& caller, const IssueTokenRequest& request,
       } else {
         reply->Clear();
       }
-      reactor->Finish(ToGrpc(done));
+      call.Finish(done);
     });
   }
   if (status.ok()) return;
   Conclude(key, nullptr);
   reply->Clear();
-  reactor->Finish(ToGrpc(status));
+  call.Finish(status);
 }
 
 void TokenChanges::Revoke(const Caller& caller, const RevokeTokenRequest& request,
-                          RevokeTokenReply* reply, grpc::ServerUnaryReactor* reactor) {
+                          RevokeTokenReply* reply, ChangeCall call) {
   const absl::StatusOr<Record> revoked = credentials_.Revoke(request.id(), caller.user);
   absl::Status status = revoked.status();
   if (status.ok()) {
-    status = loop_.PostRecords({*revoked}, [this, reply, reactor, record = *revoked,
-                                            by = caller.user](const Answer& answer) {
+    status = loop_.PostRecords({*revoked}, [this, reply, call, record = *revoked,
+                                            by = caller.user](const Answer& answer) mutable {
       absl::Status done = answer.status;
       if (done.ok()) done = credentials_.Apply(record);
       Credential credential;
@@ -99,10 +99,10 @@ void TokenChanges::Revoke(const Caller& caller, const RevokeTokenRequest& reques
         *reply->mutable_info() = ShownToken(credential);
         LogInfo("token {}: revoked by {}", credential.id(), by);
       }
-      reactor->Finish(ToGrpc(done));
+      call.Finish(done);
     });
   }
-  if (!status.ok()) reactor->Finish(ToGrpc(status));
+  if (!status.ok()) call.Finish(status);
 }
 
 void TokenChanges::List(ListTokensReply& reply) const {

@@ -7,25 +7,25 @@
 #include <optional>
 #include <string>
 
+#include "coordinator/server/change_call.h"
 #include "coordinator/server/credentials.h"
 #include "coordinator/server/loop.h"
-#include "grpcpp/support/server_callback.h"
 #include "proto/coordinator.pb.h"
 
 namespace tanren::coordinator {
 
 TokenInfo ShownToken(const Credential& credential);
 
-// Thread-safe. What it answers into lives until `reactor` has finished.
+// Thread-safe. What it answers into lives until `call` has finished.
 class TokenChanges {
  public:
   TokenChanges(Loop& loop, Credentials& credentials) : loop_(loop), credentials_(credentials) {}
 
   // The same request of the same user gets the same token as long as this lives.
   void Issue(const Caller& caller, const IssueTokenRequest& request, IssueTokenReply* reply,
-             grpc::ServerUnaryReactor* reactor);
+             ChangeCall call);
   void Revoke(const Caller& caller, const RevokeTokenRequest& request, RevokeTokenReply* reply,
-              grpc::ServerUnaryReactor* reactor);
+              ChangeCall call);
   void List(ListTokensReply& reply) const;
 
  private:

@@ -29,19 +29,6 @@ grpc::ServerUnaryReactor* AnswerFromView(Loop& loop, grpc::ServerUnaryReactor* r
   return reactor;
 }
 
-// The same for a change: `fill` is called once it is durable.
-template <typename Fill>
-grpc::ServerUnaryReactor* AnswerChange(Loop& loop, grpc::ServerUnaryReactor* reactor, Input input,
-                                       Fill fill) {
-  const absl::Status posted =
-      loop.Post(std::move(input), [reactor, fill = std::move(fill)](const Answer& answer) mutable {
-        if (answer.status.ok()) fill(answer);
-        reactor->Finish(ToGrpc(answer.status));
-      });
-  if (!posted.ok()) reactor->Finish(ToGrpc(posted));
-  return reactor;
-}
-
 }  // namespace tanren::coordinator
 
 #endif  // TANREN_COORDINATOR_SERVER_UNARY_CALL_H_
