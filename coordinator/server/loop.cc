@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "coordinator/server/begin_epoch.h"
-#include "coordinator/server/begin_epoch.h"
 #include "coordinator/server/transition_log.h"
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
