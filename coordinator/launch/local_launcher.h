@@ -36,6 +36,7 @@ struct LocalLauncherOptions {
   bool allow_root = false;  // jobs of root may run as root
   bool isolate = true;      // namespaces of its own for each part, where the kernel allows it
   int64_t log_limit_bytes = int64_t{256} << 20;  // of each rank; the oldest go first
+  size_t ended_parts_kept = 1'000;  // for their logs; fewer when the disk is nearly full
   // mpirun on this machine wants a daemon on another node: the coordinator passes it on, and
   // OnRemoteEnd brings the answer. Called from any thread.
   std::function<void(const RemoteStart&)> on_remote_start;

@@ -1,0 +1,53 @@
+// What a rank wrote, byte for byte, as long as there is room: a row of files, each named by the
+// offset of its first byte, of which the oldest go. An offset names the same byte for ever.
+#ifndef TANREN_COORDINATOR_LAUNCH_LOG_SPOOL_H_
+#define TANREN_COORDINATOR_LAUNCH_LOG_SPOOL_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "coordinator/launch/descriptor.h"
+#include "proto/coordinator.pb.h"
+
+namespace tanren::coordinator {
+
+// "<role>.<rank>.log" below `logs`, and for the words of mpirun itself (rank -1)
+// "<role>.launcher.log". Later files of the row: "+<offset>" before ".log".
+std::filesystem::path LogPath(const std::filesystem::path& logs, std::string_view role, int rank);
+
+// The one writer.
+class LogSpool {
+ public:
+  // Keeps between 3/4 of `limit_bytes` and all of it.
+  LogSpool(std::filesystem::path path, int64_t limit_bytes);
+
+  // What the disk doesn't take is lost, counted in its offset, and declared as a gap.
+  void Append(std::string_view bytes);
+  uint64_t end() const { return end_; }
+
+ private:
+  bool BeginFile();
+
+  const std::filesystem::path path_;
+  const uint64_t file_bytes_;
+  Descriptor file_;
+  uint64_t file_begin_ = 0;
+  uint64_t end_ = 0;
+};
+
+// Bytes from `offset` on (with tail_bytes: from so many before the end; the request's `limit`, at
+// most 1 MiB), of one file of the row. `gap` if what the offset named is gone; the answer's offset
+// is where its data begin. `ended`: no more can come. kNotFound if nothing was ever written and the
+// spool isn't `ended`.
+absl::StatusOr<LogChunk> ReadSpool(const std::filesystem::path& path, const ReadLogChunk& request,
+                                   bool ended);
+
+// At most so many of the last bytes.
+std::string SpoolTail(const std::filesystem::path& path, size_t bytes);
+
+}  // namespace tanren::coordinator
+
+#endif  // TANREN_COORDINATOR_LAUNCH_LOG_SPOOL_H_
