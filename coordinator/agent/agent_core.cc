@@ -81,7 +81,7 @@ AgentActions AgentCore::Act(int64_t now_ms) {
     ObeyOrders(now_ms, actions);
     EndWhatOrdersLeaveOut(actions);
   }
-  if (deadline_ms_ != 0 && now_ms >= deadline_ms_) {
+  if (options_.lease_ends_parts && deadline_ms_ != 0 && now_ms >= deadline_ms_) {
     for (const auto& [key, part] : parts_) {
       if (Lives(part.report)) Stop(part.report.token(), FENCED, 0, actions);
     }

@@ -31,6 +31,8 @@ struct AgentOptions {
   int64_t report_every_ms = 2'000;
   // Processes end so much before the lease does, so that they are gone when it is given away.
   int64_t margin_ms = 500;
+  // Not where another system owns the processes (Slurm): they outlive a coordinator that is away.
+  bool lease_ends_parts = true;
 };
 
 // One for each run of the agent's program. Not thread-safe. Times are CLOCK_BOOTTIME, milliseconds.

@@ -39,6 +39,9 @@ void Core::Handle(const JoinInput& input) {
   if (!outcome_.status.ok()) return;
   const std::string& name = input.node.name();
   const Node* known = cluster_.FindNode(name);
+  if (known != nullptr && known->incarnation() != input.node.incarnation()) {
+    Replace(name, SessionOf(name));
+  }
   const Node node = Joined(input.node, known, now_.wall_ms);
   if (known == nullptr || Serialized(*known) != Serialized(node)) {
     HistoryEvent event = NewEvent();
@@ -52,6 +55,17 @@ void Core::Handle(const JoinInput& input) {
   session.last_report = 0;
   session.last_orders = 0;
   for (auto& [job, part] : session.parts) part.stop_order = 0;
+}
+
+// Another incarnation speaks for the node. What the former one began lives until its own lease has
+// passed, and nobody tells of it.
+void Core::Replace(const std::string& node, Session& session) {
+  const int64_t until = session.heard_steady_ms + options_.lease_ms + options_.grace_ms;
+  session.former_until_ms = std::max(session.former_until_ms, until);
+  for (const uint64_t id : cluster_.loads[node].named) {
+    int64_t& unlisted = session.parts[id].unlisted_until_ms;
+    unlisted = std::max(unlisted, until);
+  }
 }
 
 void Core::Handle(const LeaveInput& input) {

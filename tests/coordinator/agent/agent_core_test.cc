@@ -244,6 +244,17 @@ TEST_F(AgentCoreTest, WithoutAConnectionNothingIsEndedBeforeTheDeadlineAndEveryt
   EXPECT_THAT(core_.Act(10'600).stop, IsEmpty());
 }
 
+TEST_F(AgentCoreTest, TheDeadlineLeavesWhatAnotherSystemOwns) {
+  AgentOptions options;
+  options.lease_ends_parts = false;
+  core_ = AgentCore(options);
+  BeginLease(1'000, OrdersMaker().Start(Token(3)));
+  core_.Act(1'005);
+  Tell({Part(Token(3), PART_RUNNING)}, 1'010);
+  core_.Disconnected();
+  EXPECT_THAT(core_.Act(10'500).stop, IsEmpty());
+}
+
 TEST_F(AgentCoreTest, TheDeadlineEndsAtOnceWhatHadTimeToSave) {
   BeginLease(1'000, OrdersMaker().Start(Token(3)));
   core_.Act(1'005);
