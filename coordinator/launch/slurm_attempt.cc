@@ -1,8 +1,8 @@
 #include "coordinator/launch/slurm_attempt.h"
 
 #include <algorithm>
-#include <chrono>
 
+#include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm_end.h"
 #include "coordinator/state/cluster.h"
 #include "runtime/base/error.h"
@@ -17,12 +17,6 @@ constexpr int64_t kLongestRetryMs = 30'000;
 constexpr int64_t kCancelEveryMs = 10'000;
 // What the supervisor takes between an order to stop and the record of its end.
 constexpr int64_t kStopSlackMs = 15'000;
-
-int64_t WallMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 AttemptEnd Ended(AttemptEnd::Kind kind, std::string message) {
   AttemptEnd end;

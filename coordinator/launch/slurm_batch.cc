@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm_allocation.h"
 #include "coordinator/launch/slurm_end.h"
 #include "coordinator/launch/slurm_environment.h"
@@ -39,12 +39,6 @@ namespace fs = std::filesystem;
 constexpr int kCantRun = 70;
 constexpr int64_t kTermToKillMs = 3'000;
 constexpr uint64_t kLogTail = 8192;
-
-int64_t WallMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);

@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "coordinator/launch/descriptor.h"
 #include "coordinator/launch/log_spool.h"
+#include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm_attempt.h"
 #include "coordinator/launch/slurm_client.h"
 #include "coordinator/launch/slurm_folder.h"

@@ -5,12 +5,12 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
 #include "absl/strings/numbers.h"
+#include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm_environment.h"
 #include "coordinator/launch/slurm_folder.h"
 #include "coordinator/launch/slurm_process.h"
@@ -22,12 +22,6 @@ namespace {
 
 // The worker's "it couldn't be run": the same as its own, so that mpirun's code tells it too.
 constexpr int kCantRun = 70;
-
-int64_t WallMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 int RankFromEnvironment() {
   const char* text = std::getenv("OMPI_COMM_WORLD_RANK");

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 
+#include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm_request.h"
 #include "coordinator/state/cluster.h"
 
@@ -16,12 +16,6 @@ constexpr int64_t kKillingMs = 15'000;
 constexpr int64_t kFirstBeatsMs = 250;
 
 }  // namespace
-
-int64_t SteadyMs() {
-  timespec now;
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
 
 SlurmWatch::SlurmWatch(SlurmFolder folder, const SlurmTask& task)
     : folder_(std::move(folder)),

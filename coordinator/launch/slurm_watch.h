@@ -13,9 +13,6 @@
 
 namespace tanren::coordinator {
 
-// CLOCK_BOOTTIME, milliseconds: goes on while the machine sleeps.
-int64_t SteadyMs();
-
 struct SlurmOutlook {
   std::optional<SlurmStop> stop;
   std::string superseded_by;  // a token; empty: nobody
