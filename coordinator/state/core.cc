@@ -54,7 +54,15 @@ Core::Core(CoreOptions options, Cluster cluster, Now now)
   place_from_ms_ = now.steady_ms;
   if (cluster_.unsettled) place_from_ms_ += options_.lease_ms + options_.grace_ms;
   for (const auto& [name, node] : cluster_.nodes) SessionOf(name);
-  for (const uint64_t id : cluster_.holding) WatchLimit(cluster_.jobs.at(id));
+  for (const uint64_t id : cluster_.holding) {
+    const Job& job = cluster_.jobs.at(id);
+    WatchLimit(job);
+    // Whether an agent that doesn't list it is the one that began it isn't known any more.
+    for (const std::string& node : NodesOf(job.attempt())) {
+      SessionOf(node).parts[id].unlisted_until_ms =
+          now.steady_ms + options_.lease_ms + options_.grace_ms;
+    }
+  }
   for (const uint64_t id : cluster_.pending) {
     const Job& job = cluster_.jobs.at(id);
     if (job.not_before_ms() != 0) back_offs_.insert({job.not_before_ms(), id});

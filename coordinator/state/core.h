@@ -130,8 +130,11 @@ class Core {
  private:
   // What is known of a node's part of a job's present attempt beyond what is durable.
   struct Part {
-    bool seen = false;        // its agent has listed it
-    bool running = false;     // and said that it runs
+    bool seen = false;     // its agent has listed it
+    bool running = false;  // and said that it runs
+    // Until then (steady) it may live though its agent doesn't list it: an agent whose state folder
+    // went, or a machine that took the node's name, knows nothing of what was there before.
+    int64_t unlisted_until_ms = 0;
     uint64_t stop_order = 0;  // the first orders of this stream that told it to stop
   };
   // A node's stream and lease.
@@ -146,6 +149,7 @@ class Core {
     std::map<uint64_t, Part> parts;  // by job
     // What lives there though nothing that holds the node is called so.
     std::set<AttemptToken> strangers;
+    int64_t former_until_ms = 0;  // those of a former incarnation may live until then, steady
   };
 
   void Handle(const SubmitInput& input);
@@ -182,6 +186,7 @@ class Core {
   void Drain(const ChangeNodeInput& input, HistoryEvent event);
   void Remove(const std::string& node, HistoryEvent event);
   Session& SessionOf(const std::string& node);
+  void Replace(const std::string& node, Session& session);
   void Forgive(int64_t stood_ms);
   void WatchNodes();
   void LoseSight(const Node& node);
@@ -205,6 +210,7 @@ class Core {
   std::vector<Usage> UsageAfter(const Job& job) const;
 
   // Ticks.
+  void CutBackOffs();
   void EnforceLimits();
   void Pass();
   bool MayPlace(const PlannedStart& start) const;
@@ -246,7 +252,11 @@ class Core {
 // kInvalidArgument names the field, what was found and what is expected.
 absl::Status CheckSpec(const JobSpec& spec, const CoreOptions& options);
 
-// The events of a store that begins, or that was restored from a backup: what ran since is fenced.
+// The spec as a job of it gets it: with launcher, restart policy and the name of a single role
+// where it leaves them open.
+JobSpec Completed(const JobSpec& spec, const CoreOptions& options);
+
+// The event of a store that begins, or that was restored from a backup: what ran since is fenced.
 // `epoch` is greater than any that was.
 HistoryEvent EpochEvent(const Cluster& cluster, uint64_t epoch, uint64_t next_job, Now now);
 

@@ -1,4 +1,7 @@
 // Streams and leases: who is heard of, and what becomes of what a silent node holds.
+//
+// A node that stands for a Slurm cluster is never lost while it holds work: what runs there is
+// Slurm's, and goes on when the machine of our agent is started again.
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -107,7 +110,7 @@ void Core::WatchNodes() {
     if (node->launcher() == "slurm") continue;
     if (now_.steady_ms < lost) {
       node_deadlines_.insert({lost, name});
-    } else {
+    } else if (node->launcher() != "slurm" || cluster_.loads[name].named.empty()) {
       Lose(name);
     }
   }

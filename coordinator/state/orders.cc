@@ -37,11 +37,18 @@ PartOrder Core::MakeOrder(const Job& job, const std::string& node, Part* part,
   const Attempt& attempt = job.attempt();
   PartOrder order;
   *order.mutable_token() = attempt.token();
+  // An agent that knows nothing of it would begin it a second time, or call it ended.
+  if (now_.steady_ms < part->unlisted_until_ms) return order;
   StopReason stop = attempt.stop_reason();
   if (stop == STOP_REASON_UNSPECIFIED && PartHasEnded(attempt, attempt.placements(0).node())) {
     stop = HEAD_ENDED;
   }
   if (stop == STOP_REASON_UNSPECIFIED && PartHasEnded(attempt, node)) stop = PART_FAILED;
+  // Nothing begins where a part of its gang has ended already.
+  const bool begun = part->seen || attempt.running_ms() != 0;
+  if (stop == STOP_REASON_UNSPECIFIED && !begun && attempt.ended_nodes_size() > 0) {
+    stop = PART_FAILED;
+  }
   if (stop != STOP_REASON_UNSPECIFIED) {
     order.set_stop(stop);
     order.set_grace_ms(MaySave(stop) ? options_.stop_grace_ms
@@ -49,7 +56,7 @@ PartOrder Core::MakeOrder(const Job& job, const std::string& node, Part* part,
     if (part->stop_order == 0) part->stop_order = orders;
     return order;
   }
-  if (part->seen || attempt.running_ms() != 0) return order;
+  if (begun) return order;
   PartSpec& start = *order.mutable_start();
   *start.mutable_token() = attempt.token();
   start.set_user(job.user());

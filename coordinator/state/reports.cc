@@ -7,6 +7,14 @@
 #include "fmt/format.h"
 
 namespace tanren::coordinator {
+namespace {
+
+constexpr size_t kLongestFolder = 4096;
+constexpr size_t kLongestSlurmJob = 64;
+// No agent knows of so many jobs that we don't: what claims to is wrong.
+constexpr uint64_t kMostUnknownJobs = 1'000'000'000;
+
+}  // namespace
 
 void Core::Handle(const ReportInput& input) {
   const auto found = sessions_.find(input.node);
@@ -34,7 +42,9 @@ void Core::Handle(const ReportInput& input) {
   std::set<AttemptToken> strangers;
   for (const PartReport& part : report.parts()) {
     const Job* job = cluster_.FindJob(part.token().job());
-    first_free_job_ = std::max(first_free_job_, part.token().job() + 1);
+    if (part.token().job() < cluster_.next_job + kMostUnknownJobs) {
+      first_free_job_ = std::max(first_free_job_, part.token().job() + 1);
+    }
     if (job != nullptr && cluster_.loads[input.node].jobs.contains(job->id()) &&
         job->attempt().token() == part.token()) {
       listed.insert(job->id());
@@ -55,6 +65,7 @@ void Core::NoteStrangers(std::set<AttemptToken> strangers, Session& session) {
   for (const AttemptToken& token : session.strangers) {
     if (--strange_jobs_[token.job()] == 0) strange_jobs_.erase(token.job());
   }
+  if (now_.steady_ms < session.former_until_ms) strangers.merge(session.strangers);
   if (session.strangers.size() > strangers.size()) AskForPass(now_.steady_ms);
   session.strangers = std::move(strangers);
   for (const AttemptToken& token : session.strangers) ++strange_jobs_[token.job()];
@@ -64,13 +75,15 @@ void Core::TakePart(const std::string& node, const PartReport& report, Session& 
   const Job& job = cluster_.jobs.at(report.token().job());
   Part& part = session.parts[job.id()];
   part.seen = true;
+  part.unlisted_until_ms = 0;
   part.running = report.state() == PART_RUNNING;
-  const bool is_new_in_slurm =
-      !report.slurm_job().empty() && report.slurm_job() != job.attempt().slurm_job();
+  const bool is_new_in_slurm = !report.slurm_job().empty() &&
+                               report.slurm_job().size() <= kLongestSlurmJob &&
+                               report.slurm_job() != job.attempt().slurm_job();
   if (job.state() == PLACED || (job.state() == STARTING && is_new_in_slurm)) {
     HistoryEvent event = NewEvent();
     *event.mutable_attempt_starting()->mutable_token() = report.token();
-    event.mutable_attempt_starting()->set_slurm_job(report.slurm_job());
+    if (is_new_in_slurm) event.mutable_attempt_starting()->set_slurm_job(report.slurm_job());
     Emit(std::move(event));
   }
   if ((job.state() == PLACED || job.state() == STARTING) && RunsEverywhere(job)) {
@@ -105,6 +118,7 @@ bool Core::RunsEverywhere(const Job& job) const {
 // A part that holds the node, but that the agent does not list.
 void Core::MissPart(const std::string& node, const Job& job, uint64_t orders, Session& session) {
   const Part& part = session.parts[job.id()];
+  if (now_.steady_ms < part.unlisted_until_ms) return;
   const Attempt& attempt = job.attempt();
   AttemptEnd end;
   end.set_node(node);
@@ -129,6 +143,7 @@ void Core::Publish(const Job& job, const Checkpoint& checkpoint) {
   const std::string& folder = checkpoint.folder();
   if (token.epoch() != cluster_.epoch) return;
   if (!absl::StartsWith(folder, own) || folder.size() == own.size()) return;
+  if (folder.size() > kLongestFolder) return;
   if (absl::StrContains(folder, "/../") || absl::EndsWith(folder, "/..")) return;
   if (checkpoint.step() < job.checkpoint().step() || folder == job.checkpoint().folder()) return;
   HistoryEvent event = NewEvent();

@@ -1,4 +1,5 @@
 // What time brings: limits, a scheduling pass, and an end to what is remembered.
+#include <algorithm>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@ void Core::Handle(const TickInput& /*input*/) {
     started_ = true;
     const std::set<uint64_t> holding = cluster_.holding;
     for (const uint64_t id : holding) Settle(id);
+    CutBackOffs();
   }
   WatchNodes();
   EnforceLimits();
@@ -30,6 +32,22 @@ void Core::Handle(const TickInput& /*input*/) {
   }
   ForgetEnded();
   if (!cluster_.pending.empty() && now_.steady_ms >= next_pass_ms_) Pass();
+}
+
+// A wall clock that was set back while no coordinator ran doesn't make anybody wait longer than the
+// job's own policy does.
+void Core::CutBackOffs() {
+  const std::set<uint64_t> pending = cluster_.pending;
+  for (const uint64_t id : pending) {
+    const Job& job = cluster_.jobs.at(id);
+    const int64_t longest =
+        std::max(job.spec().restart().longest_delay_ms(), job.spec().restart().first_delay_ms());
+    if (job.not_before_ms() <= now_.wall_ms + longest) continue;
+    HistoryEvent event = NewEvent();
+    event.mutable_job_requeued()->set_job(id);
+    event.mutable_job_requeued()->set_by("the coordinator, whose clock was set back");
+    Emit(std::move(event));
+  }
 }
 
 void Core::WatchLimit(const Job& job) {
