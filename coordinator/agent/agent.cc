@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <csignal>
-#include <ctime>
 #include <map>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_replace.h"
+#include "coordinator/launch/part_folder.h"
 #include "coordinator/state/cluster.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
@@ -32,19 +32,15 @@ std::string Words(const std::string& name) {
 
 }  // namespace
 
-int64_t SteadyMs() {
-  timespec now = {};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-}
-
 Agent::Agent(AgentSettings settings, Connection& connection, Launcher& launcher, Wake& wake,
-             std::shared_ptr<Outbox> outbox, std::function<void(const RemoteEnd&)> remote_end)
+             std::shared_ptr<Outbox> outbox, AgentMetrics& metrics,
+             std::function<void(const RemoteEnd&)> remote_end)
     : settings_(std::move(settings)),
       connection_(connection),
       launcher_(launcher),
       wake_(wake),
       outbox_(std::move(outbox)),
+      metrics_(metrics),
       remote_end_(std::move(remote_end)),
       core_(settings_.core),
       logs_(launcher) {
@@ -63,6 +59,7 @@ AgentOutcome Agent::Run(int signals) {
     if (parts_changed_.exchange(false)) {
       std::vector<PartReport> parts = launcher_.Parts();
       LogChanges(parts);
+      metrics_.SetParts(parts);
       core_.OnParts(std::move(parts), SteadyMs());
     }
     Obey(core_.Act(SteadyMs()));
@@ -70,6 +67,8 @@ AgentOutcome Agent::Run(int signals) {
       for (AgentMessage& message : outbox_->Take()) connection_.Send(std::move(message));
     }
     SendChunks(logs_.Look(SteadyMs()));
+    if (core_.deadline_ms() != 0)
+      metrics_.SetLease(static_cast<double>(core_.deadline_ms() - SteadyMs()) / 1000);
     if (ending_ && !StopParts()) return AgentOutcome::kEnded;
     Sleep(signals);
   }
@@ -107,6 +106,7 @@ void Agent::TakeEvents(int64_t now_ms) {
       LogInfo("connected to the coordinator, version {}, epoch {}", ForTerminal(opened->version),
               opened->epoch);
       unreachable_told_ = false;
+      metrics_.SetConnected(true);
       core_.Connected();
     } else {
       const absl::Status& status = std::get<StreamClosed>(event).status;
@@ -115,6 +115,7 @@ void Agent::TakeEvents(int64_t now_ms) {
                    ForTerminal(std::string(status.message())));
       }
       unreachable_told_ = true;
+      metrics_.SetConnected(false);
       core_.Disconnected();
       logs_.Clear();
     }
@@ -148,11 +149,13 @@ void Agent::Obey(const AgentActions& actions) {
     LogInfo("{}: starting ({})", TokenText(part.token()), ForTerminal(part.spec().name()));
     FailPoint("agent.starting").IgnoreError();
     launcher_.Start(part);
+    metrics_.CountStart();
   }
   for (const AgentStop& stop : actions.stop) {
     LogInfo("{}: stopping ({}), within {} s", TokenText(stop.token),
             Words(StopReason_Name(stop.reason)), stop.grace_ms / 1000);
     launcher_.Stop(stop.token, stop.reason, stop.grace_ms);
+    metrics_.CountStop();
   }
   for (const AttemptToken& token : actions.forget) {
     told_.erase(TokenText(token));
@@ -165,6 +168,7 @@ void Agent::Obey(const AgentActions& actions) {
     AgentMessage message;
     *message.mutable_report() = *actions.report;
     connection_.Send(std::move(message));
+    metrics_.CountReport();
     FailPoint("agent.reported").IgnoreError();
   }
 }

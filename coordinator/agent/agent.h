@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "coordinator/agent/agent_core.h"
+#include "coordinator/agent/agent_metrics.h"
 #include "coordinator/agent/connection.h"
 #include "coordinator/agent/log_requests.h"
 #include "coordinator/agent/outbox.h"
@@ -34,7 +35,8 @@ class Agent {
   // All outlive the agent. What `outbox` holds is sent when there is a stream; `remote_end` gets
   // the answers to a RemoteStart among it.
   Agent(AgentSettings settings, Connection& connection, Launcher& launcher, Wake& wake,
-        std::shared_ptr<Outbox> outbox, std::function<void(const RemoteEnd&)> remote_end);
+        std::shared_ptr<Outbox> outbox, AgentMetrics& metrics,
+        std::function<void(const RemoteEnd&)> remote_end);
 
   // Until `signals` (a signalfd) says otherwise: SIGTERM or SIGINT to end, SIGHUP to be replaced.
   AgentOutcome Run(int signals);
@@ -56,6 +58,7 @@ class Agent {
   Launcher& launcher_;
   Wake& wake_;
   const std::shared_ptr<Outbox> outbox_;
+  AgentMetrics& metrics_;
   const std::function<void(const RemoteEnd&)> remote_end_;
   AgentCore core_;
   LogRequests logs_;
@@ -65,9 +68,6 @@ class Agent {
   bool unreachable_told_ = false;
   std::map<std::string, PartState> told_;  // of the log, by token
 };
-
-// CLOCK_BOOTTIME, milliseconds.
-int64_t SteadyMs();
 
 }  // namespace tanren::coordinator
 

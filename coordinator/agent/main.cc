@@ -16,13 +16,15 @@
 #include <vector>
 
 #include "coordinator/agent/agent.h"
+#include "coordinator/agent/agent_metrics.h"
 #include "coordinator/agent/connection.h"
 #include "coordinator/agent/machine_node.h"
+#include "coordinator/agent/open_launcher.h"
 #include "coordinator/agent/outbox.h"
 #include "coordinator/agent/replacement.h"
 #include "coordinator/launch/helper_process.h"
 #include "coordinator/launch/launch_command.h"
-#include "coordinator/launch/local_launcher.h"
+#include "coordinator/launch/slurm_batch.h"
 #include "coordinator/wire/channel.h"
 #include "coordinator/wire/protocol.h"
 #include "fmt/format.h"
@@ -46,6 +48,7 @@ struct Arguments {
   std::string state;
   std::string worker;
   std::string log_file;
+  std::string metrics;
   bool allow_root = false;
   bool stop_parts = false;
   bool no_isolation = false;
@@ -73,8 +76,10 @@ void AddOptions(CLI::App& program, Arguments& arguments) {
                      "Where other machines reach its ranks; default: that of the interface "
                      "towards the coordinator");
   program.add_option("--rack", arguments.node.rack, "Gangs are kept within few racks");
-  program.add_option("--label", arguments.node.labels,
-                     "NAME=VALUE that jobs may ask for; may be given repeatedly");
+  program
+      .add_option("--label", arguments.node.labels,
+                  "NAME=VALUE that jobs may ask for; may be given repeatedly")
+      ->allow_extra_args(false);
   program.add_option("--cpus", arguments.node.cpus, "Cores to give; default: what is found");
   program.add_option("--memory", arguments.node.memory_bytes, "Bytes to give; default: all");
   program.add_option("--gpus", arguments.node.gpus, "GPUs to give; default: all");
@@ -88,6 +93,8 @@ void AddOptions(CLI::App& program, Arguments& arguments) {
                    "No namespaces of their own for parts: only process groups");
   program.add_flag("--stop-parts", arguments.stop_parts,
                    "At SIGTERM, what runs here saves and stops first");
+  program.add_option("--metrics", arguments.metrics,
+                     "HOST:PORT that answers /metrics for Prometheus; default: none");
   program.add_option("--log-file", arguments.log_file, "Gets every line of the log as well");
 }
 
@@ -122,22 +129,19 @@ absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, Helper helper) {
   const Endpoint endpoint = EndpointOf(arguments);
   TANREN_ASSIGN_OR_RETURN(Node node, NodeOf(ProbeMachine({}), arguments.node, endpoint.address));
 
+  AgentMetrics metrics;
+  if (!arguments.metrics.empty()) TANREN_RETURN_IF_ERROR(metrics.Serve(arguments.metrics));
   Wake wake;
   const auto outbox = std::make_shared<Outbox>(wake);
-  LocalLauncherOptions options;
+  OpenLauncherOptions options;
+  options.kind = arguments.node.launcher;
   options.state = arguments.state;
   options.node = node.name();
-  options.helper = std::make_unique<Helper>(std::move(helper));
   options.worker = arguments.worker;
   options.allow_root = arguments.allow_root;
   options.isolate = !arguments.no_isolation;
-  options.on_remote_start = [outbox, name = node.name()](const RemoteStart& request) {
-    AgentMessage message;
-    *message.mutable_remote_start() = request;
-    message.mutable_remote_start()->set_from(name);
-    outbox->Put(std::move(message));
-  };
-  TANREN_ASSIGN_OR_RETURN(const auto launcher, LocalLauncher::Open(std::move(options)));
+  TANREN_ASSIGN_OR_RETURN(const OpenedLauncher opened,
+                          OpenLauncher(options, std::move(helper), outbox));
   TANREN_ASSIGN_OR_RETURN(*node.mutable_incarnation(), Incarnation(arguments.state));
   TANREN_ASSIGN_OR_RETURN(Channel channel, Channel::Open(endpoint));
 
@@ -147,15 +151,15 @@ absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, Helper helper) {
           endpoint.address);
   AgentSettings settings;
   settings.stop_parts = arguments.stop_parts;
+  settings.core.lease_ends_parts = arguments.node.launcher != "slurm";
   Connection connection(std::move(channel), std::move(node), [&wake] { wake(); });
-  Agent running(settings, connection, *launcher, wake, outbox,
-                [&launcher](const RemoteEnd& end) { launcher->OnRemoteEnd(end); });
+  Agent running(settings, connection, *opened.launcher, wake, outbox, metrics, opened.remote_end);
   AgentOutcome outcome = AgentOutcome::kEnded;
   while ((outcome = running.Run(signals)) == AgentOutcome::kReplace) {
     const absl::Status replaced = ReplaceProcess();
     LogError("still the program that it was: {}", std::string(replaced.message()));
   }
-  launcher->OnChange([] {});
+  opened.launcher->OnChange([] {});
   return outcome;
 }
 
@@ -183,8 +187,9 @@ int Run(int argc, char** argv) {
 }  // namespace tanren::coordinator
 
 int main(int argc, char** argv) {
-  if (const std::optional<int> code = tanren::coordinator::RunLaunchCommand(argc, argv)) {
-    return *code;
-  }
+  using tanren::coordinator::RunLaunchCommand;
+  using tanren::coordinator::RunSlurmCommand;
+  if (const std::optional<int> code = RunLaunchCommand(argc, argv)) return *code;
+  if (const std::optional<int> code = RunSlurmCommand(argc, argv)) return *code;
   return tanren::coordinator::Run(argc, argv);
 }

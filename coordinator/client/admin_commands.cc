@@ -1,4 +1,6 @@
 // admin: what an administrator does.
+#include "coordinator/client/admin_commands.h"
+
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -151,6 +153,7 @@ void AddAdmin(CLI::App& program, const CommonOptions& common, Action& action) {
                 &Admin::Stub::RemoveNode);
   AddQuota(*admin, common, action);
   AddBackup(*admin, common, action);
+  AddAdminSecurity(*admin, common, action);
 }
 
 }  // namespace tanren::coordinator

@@ -202,7 +202,8 @@ void LocalCluster::End(const std::function<bool()>& hurry) {
       });
     }
   }
-  agent_.End(kToEnd);
+  // Where the coordinator couldn't be asked, the agent itself lets what runs save.
+  agent_.End(hurry() ? kToEnd : kToSave);
   coordinator_.End(kToEnd);
   std::error_code ignored;
   fs::remove(options_.folder / "endpoint", ignored);

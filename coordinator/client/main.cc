@@ -31,6 +31,14 @@ void AddCommonOptions(CLI::App& program, CommonOptions& common) {
   program.add_flag("--json", common.json, "Answers for programs: JSON, a line each");
 }
 
+// Else an option that may be given repeatedly would take the words behind its value too.
+void TakeOneValueEach(CLI::App& command) {
+  for (CLI::Option* option : command.get_options()) {
+    if (!option->get_positional()) option->allow_extra_args(false);
+  }
+  for (CLI::App* inner : command.get_subcommands({})) TakeOneValueEach(*inner);
+}
+
 int Run(int argc, char** argv) {
   if (argc > 1 && IsWorkerCommand(argv[1])) return BecomeWorker(argc, argv);
   CLI::App program("Trains language models on one machine or many.", "tanren");
@@ -52,6 +60,7 @@ int Run(int argc, char** argv) {
   AddTop(program, common, action);
   AddNodes(program, common, action);
   AddAdmin(program, common, action);
+  TakeOneValueEach(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -64,6 +64,7 @@ absl::Status SupervisedProgram::Start(std::vector<std::string> arguments) {
   if (log < 0) {
     return absl::InternalError(fmt::format("{}: {}", log_.string(), strerror(errno)));
   }
+  log_begin_ = static_cast<size_t>(std::max<off_t>(lseek(log, 0, SEEK_END), 0));
   const pid_t parent = getpid();
   const pid_t child = fork();
   if (child == 0) Become(pointers.data(), log, parent);
@@ -120,8 +121,10 @@ void SupervisedProgram::End(milliseconds limit) {
 
 std::string SupervisedProgram::LogTail() const {
   const std::string text = ReadFile(log_).value_or("");
-  std::string tail = text.substr(text.size() - std::min(text.size(), kTailBytes));
-  if (tail.size() < text.size()) tail.erase(0, tail.find('\n') + 1);
+  const size_t begin = std::min(log_begin_, text.size());
+  const size_t length = std::min(text.size() - begin, kTailBytes);
+  std::string tail = text.substr(text.size() - length);
+  if (text.size() - length > begin) tail.erase(0, tail.find('\n') + 1);
   return tail;
 }
 

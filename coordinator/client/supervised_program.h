@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -45,7 +46,7 @@ class SupervisedProgram {
   pid_t process() const { return process_; }
   const std::string& name() const { return name_; }
   const std::filesystem::path& log() const { return log_; }
-  // The last lines of its output.
+  // The last lines of its output since it was started last.
   std::string LogTail() const;
 
  private:
@@ -56,6 +57,7 @@ class SupervisedProgram {
   const std::filesystem::path log_;
   std::vector<std::string> arguments_;
   pid_t process_ = 0;
+  size_t log_begin_ = 0;
   Clock::time_point started_;
   Clock::time_point next_start_;
   std::chrono::milliseconds wait_{0};

@@ -30,6 +30,14 @@ TEST(GpuProbe, ALibraryWithoutADriverIsAProblemNotAGpu) {
   EXPECT_THAT(probe.problem, HasSubstr("error 9"));
 }
 
+TEST(GpuProbe, NvlinkJoinsIslandsAlsoThroughOtherGpus) {
+  const GpuProbe probe = ProbeGpus(FAKE_NVML_LINKED);
+  ASSERT_THAT(probe.gpus, SizeIs(4));
+  EXPECT_EQ(probe.gpus[0].island, probe.gpus[2].island);
+  EXPECT_EQ(probe.gpus[0].island, probe.gpus[3].island);
+  EXPECT_NE(probe.gpus[0].island, probe.gpus[1].island);
+}
+
 TEST(GpuProbe, NoLibraryIsNoGpu) {
   EXPECT_THAT(ProbeGpus("libthere-is-no-such-library.so.1").gpus, IsEmpty());
 }
