@@ -13,6 +13,9 @@ slurm_test_begin
 submitted_from=$folder/submit
 export TANREN_WORKER=$here/stand_in_worker.sh
 
+# Slurm counts in minutes, so this runs beside the rest: 550 steps of 0.1 s, and a minute's limit.
+limited=$(submit --ntasks=1 --time=1 --signal=B:USR1@25 "$root/deploy/slurm/train.sbatch" 550)
+
 echo "== four tasks on two nodes"
 job=$(submit --nodes=2 --ntasks-per-node=2 "$root/deploy/slurm/train.sbatch" 3)
 wait_for_state "$job" COMPLETED 60
@@ -57,5 +60,12 @@ job=$(submit --ntasks=2 "$root/deploy/slurm/train.sbatch" 3 --fail)
 wait_for_state "$job" FAILED 30
 run=$submitted_from/runs/slurm-$job
 expect "record" "$(field "$run/slurm-$job-0.json" exit_code) $(field "$run/slurm-$job-0.json" next)" "3 failed"
+
+echo "== before its time limit a job saves by itself, comes back, and goes on"
+wait_for_state "$limited" COMPLETED 120
+run=$submitted_from/runs/slurm-$limited
+expect "first record" "$(field "$run/slurm-$limited-0.json" exit_code) $(field "$run/slurm-$limited-0.json" next)" \
+  "75 requeued"
+expect "steps in all" "$(<"$run/done")" 550
 
 echo "all passed"
