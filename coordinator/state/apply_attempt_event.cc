@@ -11,6 +11,10 @@ namespace tanren::coordinator {
 namespace {
 
 constexpr int kEarlierAttemptsKept = 16;
+// A job's record is written with each of its events: what earlier attempts of large gangs had where
+// is kept for a few only.
+constexpr int kLargeGang = 128;
+constexpr int kLargeGangsKept = 2;
 
 void Touch(const Job& job, const EventContext& context) {
   context.names.insert({RecordKind::kJob, JobKey(job.id())});
@@ -24,6 +28,15 @@ absl::Status Illegal(const Job& job, std::string_view what) {
 void KeepEarlierAttempt(Job& job) {
   if (!job.has_attempt()) return;
   *job.add_earlier_attempts() = std::move(*job.mutable_attempt());
+  for (int i = 0; i < job.earlier_attempts_size(); ++i) {
+    Attempt& earlier = *job.mutable_earlier_attempts(i);
+    const bool is_old = i < job.earlier_attempts_size() - kLargeGangsKept;
+    if (is_old) earlier.mutable_end()->clear_log_tail();
+    if (is_old && earlier.placements_size() > kLargeGang) {
+      earlier.clear_placements();
+      earlier.clear_ended_nodes();
+    }
+  }
   if (job.earlier_attempts_size() > kEarlierAttemptsKept) {
     job.mutable_earlier_attempts()->DeleteSubrange(
         0, job.earlier_attempts_size() - kEarlierAttemptsKept);

@@ -52,6 +52,11 @@ AttemptVerdict AfterTimeLimit(const Job& job, AttemptVerdict verdict) {
 AttemptVerdict AfterFailure(const Job& job, int64_t last_step, AttemptVerdict verdict) {
   const RestartPolicy& policy = job.spec().restart();
   const int32_t retries = std::max(policy.retries(), 0);
+  if (job.attempt().starting_ms() == 0 && verdict.end.kind() == AttemptEnd::INFRASTRUCTURE) {
+    // Its node was lost before it told of it: that is no attempt to count.
+    verdict.delay_ms = policy.first_delay_ms();
+    return verdict;
+  }
   verdict.failures = job.failures() + 1;
   verdict.suspect = verdict.end.node();
   if (verdict.failures <= retries) {

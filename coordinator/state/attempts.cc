@@ -7,6 +7,19 @@
 #include "coordinator/state/usage.h"
 
 namespace tanren::coordinator {
+namespace {
+
+constexpr size_t kLongestMessage = 4 << 10;
+constexpr size_t kLongestLogTail = 8 << 10;
+
+// What an agent says, cut to what a record may hold; of a log the end counts.
+void Clip(AttemptEnd& end) {
+  if (end.message().size() > kLongestMessage) end.mutable_message()->resize(kLongestMessage);
+  const size_t tail = end.log_tail().size();
+  if (tail > kLongestLogTail) end.mutable_log_tail()->erase(0, tail - kLongestLogTail);
+}
+
+}  // namespace
 
 void Core::Stop(const Job& job, StopReason reason, const std::string& by) {
   HistoryEvent event = NewEvent();
@@ -19,6 +32,7 @@ void Core::Stop(const Job& job, StopReason reason, const std::string& by) {
 void Core::EndPart(const Job& job, const std::string& node, AttemptEnd end) {
   if (end.kind() == AttemptEnd::KIND_UNSPECIFIED) end.set_kind(AttemptEnd::INFRASTRUCTURE);
   if (end.node().empty()) end.set_node(node);
+  Clip(end);
   HistoryEvent event = NewEvent();
   *event.mutable_part_ended()->mutable_token() = job.attempt().token();
   event.mutable_part_ended()->set_node(node);

@@ -55,6 +55,9 @@ void Core::Drain(const ChangeNodeInput& input, HistoryEvent event) {
 }
 
 void Core::Remove(const std::string& node, HistoryEvent event) {
+  // Of a Slurm cluster that is away for good only an administrator can know that.
+  const Node& known = cluster_.nodes.at(node);
+  if (known.state() == Node::SILENT && known.launcher() == "slurm") Lose(node);
   const NodeLoad& load = cluster_.loads.at(node);
   if (!load.named.empty()) {
     outcome_.status = absl::FailedPreconditionError(fmt::format(

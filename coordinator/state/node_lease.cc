@@ -1,7 +1,8 @@
 // Streams and leases: who is heard of, and what becomes of what a silent node holds.
 //
-// A node that stands for a Slurm cluster is never lost while it holds work: what runs there is
-// Slurm's, and goes on when the machine of our agent is started again.
+// A node that stands for a Slurm cluster is never lost while it holds work: what its agent has
+// given to Slurm lives on without it. Its word ends it, or an administrator's, who removes the
+// node.
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -105,9 +106,6 @@ void Core::WatchNodes() {
       continue;
     }
     if (node->state() == Node::UP) LoseSight(*node);
-    // What an agent has given to Slurm lives on without it: its word ends it, or an
-    // administrator's.
-    if (node->launcher() == "slurm") continue;
     if (now_.steady_ms < lost) {
       node_deadlines_.insert({lost, name});
     } else if (node->launcher() != "slurm" || cluster_.loads[name].named.empty()) {

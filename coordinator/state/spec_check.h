@@ -20,9 +20,6 @@ absl::Status CheckNode(const Node& node);
 absl::Status CheckRequestId(std::string_view request_id);
 absl::Status CheckQuota(const Quota& quota);
 
-// The spec with what it leaves open filled in: launcher, restart policy, the name of a single role.
-JobSpec Completed(const JobSpec& spec, const CoreOptions& options);
-
 }  // namespace tanren::coordinator
 
 #endif  // TANREN_COORDINATOR_STATE_SPEC_CHECK_H_

@@ -37,6 +37,7 @@ TEST_P(Judgement, IsAsTheTableSays) {
   job.set_cancel_requested(given.cancelled);
   job.mutable_attempt()->mutable_end()->set_kind(given.end);
   job.mutable_attempt()->set_stop_reason(given.stop);
+  job.mutable_attempt()->set_starting_ms(1);
   const AttemptVerdict verdict = Judge(job, given.stepped ? 5 : 0);
   EXPECT_EQ(static_cast<int>(verdict.next), static_cast<int>(given.next));
   if (given.next == Next::kEnd) {
@@ -190,6 +191,51 @@ TEST_F(CoreRestart, OneJobThatDiesOfSignalsDrainsNoNode) {
     driver.SayEnded(id, "a", AttemptEnd::INFRASTRUCTURE);
   }
   EXPECT_EQ(driver.node("a").suspicions(), 1);
+}
+
+TEST_F(CoreRestart, ANodeThatIsLostBeforeItToldOfTheAttemptCostsNoRetry) {
+  driver.Place(job, {"a"});
+  driver.Wait(driver.options.lease_ms + driver.options.grace_ms + 100, {"b"});
+  EXPECT_EQ(driver.state(job), PENDING);
+  EXPECT_EQ(driver.job(job).failures(), 0);
+  EXPECT_GT(driver.job(job).not_before_ms(), 0);
+}
+
+TEST_F(CoreRestart, WhatAgentsSayIsCutToSize) {
+  driver.Run(job, {"a"});
+  AttemptEnd& end = *driver.Part(job, "a").mutable_end();
+  end.set_message(std::string(1 << 20, 'm'));
+  end.set_log_tail(std::string(1 << 20, 'x') + "end");
+  driver.SayEnded(job, "a", AttemptEnd::USER_ERROR);
+  EXPECT_LE(driver.job(job).ByteSizeLong(), 32u << 10);
+  EXPECT_THAT(driver.job(job).attempt().end().log_tail(), ::testing::EndsWith("xend"));
+}
+
+TEST_F(CoreRestart, ALargeGangsRecordStaysSmallHoweverOftenItIsTriedAgain) {
+  JobSpec spec = CoreDriver::Spec();
+  spec.mutable_restart()->set_retries(100);
+  const uint64_t id = driver.SubmitOne(spec);
+  Cluster cluster = driver.core->cluster();
+  for (int i = 0; i < 40; ++i) {
+    HistoryEvent event;
+    event.set_sequence(cluster.last_sequence + 1);
+    Attempt& attempt = *event.mutable_attempt_placed()->mutable_attempt();
+    attempt.mutable_token()->set_epoch(1);
+    attempt.mutable_token()->set_job(id);
+    attempt.mutable_token()->set_attempt(i + 1);
+    for (int rank = 0; rank < 1000; ++rank) attempt.add_placements()->set_node("a");
+    ASSERT_TRUE(Apply(event, cluster, nullptr).ok());
+    const AttemptToken token = attempt.token();
+    event.set_sequence(cluster.last_sequence + 1);
+    *event.mutable_part_ended()->mutable_token() = token;
+    event.mutable_part_ended()->set_node("a");
+    ASSERT_TRUE(Apply(event, cluster, nullptr).ok());
+    event.set_sequence(cluster.last_sequence + 1);
+    *event.mutable_attempt_ended()->mutable_token() = token;
+    ASSERT_TRUE(Apply(event, cluster, nullptr).ok());
+  }
+  EXPECT_EQ(cluster.jobs.at(id).earlier_attempts_size(), 16);
+  EXPECT_LT(cluster.jobs.at(id).ByteSizeLong(), 32u << 10);
 }
 
 TEST_F(CoreRestart, AHangIsStoppedAndTriedAgain) {

@@ -118,7 +118,10 @@ void CoreDriver::TryToPlace(uint64_t id, const std::vector<std::string>& nodes) 
   for (const std::string& name : nodes) {
     const auto load = core->cluster().loads.find(name);
     int gpu = 0;
-    while (load != core->cluster().loads.end() && gpu < 3 && load->second.gpu_taken[gpu]) ++gpu;
+    while (load != core->cluster().loads.end() && gpu + 1 < int(load->second.gpu_taken.size()) &&
+           load->second.gpu_taken[gpu]) {
+      ++gpu;
+    }
     Placement placement;
     placement.set_node(name);
     placement.set_role("trainer");

@@ -129,6 +129,38 @@ TEST_F(CoreLease, NothingIsPlacedOnANodeThatWasNotHeardOfSinceTheStart) {
   driver.Place(next, {"a"});
 }
 
+TEST_F(CoreLease, WhatSlurmRunsIsNotGivenUpWhileOurAgentIsAway) {
+  JoinInput join;
+  join.node.set_name("cluster");
+  join.node.set_launcher("slurm");
+  driver.Step(join);
+  driver.Report("cluster");
+  JobSpec spec = CoreDriver::Spec();
+  spec.set_launcher("slurm");
+  const uint64_t slurm = driver.SubmitOne(spec);
+  driver.Run(slurm, {"cluster"});
+  driver.Wait(3'600'000, {"a", "b"});
+  EXPECT_EQ(driver.node("cluster").state(), Node::SILENT);
+  EXPECT_EQ(driver.state(slurm), UNKNOWN);
+  driver.Report("cluster");
+  EXPECT_EQ(driver.state(slurm), RUNNING);
+  driver.Wait(60'000, {"a", "b"});
+  ChangeNodeInput remove;
+  remove.kind = ChangeNodeInput::Kind::kRemove;
+  remove.node = "cluster";
+  EXPECT_TRUE(driver.Step(remove).status.ok()) << driver.outcome.status;
+  EXPECT_EQ(driver.state(slurm), PENDING);
+}
+
+TEST_F(CoreLease, ASilentNodeIsNotRemovedBeforeItsLeaseHasPassed) {
+  driver.Wait(driver.options.silent_ms + 100, {"a"});
+  ChangeNodeInput remove;
+  remove.kind = ChangeNodeInput::Kind::kRemove;
+  remove.node = "b";
+  EXPECT_EQ(driver.Step(remove).status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(driver.state(job), UNKNOWN);
+}
+
 TEST_F(CoreLease, AnEndThatALostNodeReportsLaterChangesNothing) {
   const auto held = driver.holds["b"];
   driver.Wait(driver.options.lease_ms + driver.options.grace_ms + 100, {"a"});
