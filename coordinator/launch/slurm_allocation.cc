@@ -137,4 +137,15 @@ absl::StatusOr<std::string> HostsOf(const std::vector<NodeTasks>& allocation, in
   return absl::StrJoin(hosts, ",");
 }
 
+int32_t TasksOn(const std::vector<NodeTasks>& allocation, const std::string& node, int32_t first,
+                int32_t count) {
+  int32_t begin = 0, found = 0;
+  for (const auto& [name, tasks] : allocation) {
+    const int32_t here = std::min(begin + tasks, first + count) - std::max(begin, first);
+    if (name == node) found += std::max(0, here);
+    begin += tasks;
+  }
+  return found;
+}
+
 }  // namespace tanren::coordinator

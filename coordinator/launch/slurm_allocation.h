@@ -27,6 +27,10 @@ absl::StatusOr<std::vector<NodeTasks>> ParseAllocation(absl::string_view nodes,
 absl::StatusOr<std::string> HostsOf(const std::vector<NodeTasks>& allocation, int32_t first,
                                     int32_t count);
 
+// How many of these tasks are on `node`.
+int32_t TasksOn(const std::vector<NodeTasks>& allocation, const std::string& node, int32_t first,
+                int32_t count);
+
 }  // namespace tanren::coordinator
 
 #endif  // TANREN_COORDINATOR_LAUNCH_SLURM_ALLOCATION_H_

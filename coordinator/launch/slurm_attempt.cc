@@ -108,6 +108,9 @@ absl::Status SlurmAttempt::Prepare() {
   task.set_program(options_.program.string());
   task.set_worker(options_.worker.string());
   for (const std::string& argument : options_.mpi_arguments) task.add_mpi_arguments(argument);
+  for (const auto& [name, value] : options_.mpi_environment) {
+    (*task.mutable_mpi_environment())[name] = value;
+  }
   task.set_lease_ms(options_.folder_lease_ms);
   task.set_heartbeat_ms(options_.heartbeat_ms);
   TANREN_RETURN_IF_ERROR(folder_.Prepare(task));

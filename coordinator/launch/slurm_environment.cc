@@ -5,7 +5,11 @@
 #include <array>
 #include <string_view>
 
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "coordinator/launch/slurm_allocation.h"
 #include "coordinator/launch/slurm_folder.h"
+#include "coordinator/launch/slurm_request.h"
 #include "coordinator/state/cluster.h"
 #include "fmt/format.h"
 
@@ -43,6 +47,43 @@ bool Contains(const Names& names, std::string_view name) {
   return false;
 }
 
+std::string ValueOf(const Environment& environment, const std::string& name) {
+  const auto found = environment.find(name);
+  return found == environment.end() ? "" : found->second;
+}
+
+// Of the GPUs that the job has on this node, those of the role's tasks; all where there is one
+// role.
+std::string GpusOfRole(const JobSpec& spec, const std::string& role, const Environment& current,
+                       const std::string& visible) {
+  const int32_t per_task = GpusPerTask(spec);
+  if (spec.roles_size() < 2 || per_task == 0) return visible;
+  const auto allocation = ParseAllocation(ValueOf(current, "SLURM_JOB_NODELIST"),
+                                          ValueOf(current, "SLURM_TASKS_PER_NODE"));
+  if (!allocation.ok()) return visible;
+  const std::string node = ValueOf(current, "SLURMD_NODENAME");
+  int32_t first_task = 0, before = 0, own = 0, gpus = 0;
+  for (const Role& each : spec.roles()) {
+    const int32_t here = TasksOn(*allocation, node, first_task, each.ranks());
+    if (each.name() == role) {
+      own = here;
+      gpus = each.per_rank().gpus();
+      break;
+    }
+    before += here;
+    first_task += each.ranks();
+  }
+  const std::vector<std::string> all = absl::StrSplit(visible, ',');
+  std::vector<std::string> chosen;
+  for (int32_t task = before; task < before + own; ++task) {
+    for (int32_t i = 0; i < gpus; ++i) {
+      const size_t index = static_cast<size_t>(task) * per_task + i;
+      if (index < all.size()) chosen.push_back(all[index]);
+    }
+  }
+  return absl::StrJoin(chosen, ",");
+}
+
 }  // namespace
 
 Environment CurrentEnvironment() {
@@ -63,19 +104,25 @@ std::vector<std::string> EnvironmentStrings(const Environment& environment) {
   return strings;
 }
 
+bool IsMpiSetting(const std::string& name) {
+  return StartsWith(name, "OMPI_MCA_") || StartsWith(name, "PMIX_MCA_") ||
+         StartsWith(name, "PRTE_MCA_");
+}
+
 Environment SlurmMpirunEnvironment(const SlurmTask& task, const Environment& batch) {
   Environment result;
   for (const auto& [name, value] : batch) {
     const bool slurms = StartsWith(name, "SLURM") && !Contains(kNotForSrun, name);
     if (slurms || Contains(kPersons, name)) result[name] = value;
   }
-  result["SLURM_MEM_PER_NODE"] = "0";  // for srun: all that the job has there
-  for (const auto& [name, value] : task.part().spec().environment()) {
-    if (StartsWith(name, "OMPI_MCA_") || StartsWith(name, "PMIX_MCA_") ||
-        StartsWith(name, "PRTE_MCA_")) {
-      result[name] = value;
-    }
+  // For srun: all that the job has on each node, and for each role's mpirun at once.
+  result["SLURM_MEM_PER_NODE"] = "0";
+  result["SLURM_OVERLAP"] = "1";
+  const JobSpec& spec = task.part().spec();
+  if (const int32_t gpus = GpusPerTask(spec); gpus > 0) {
+    result["SLURM_GPUS"] = std::to_string(gpus * TotalRanks(spec));
   }
+  for (const auto& [name, value] : task.mpi_environment()) result[name] = value;
   return result;
 }
 
@@ -89,6 +136,9 @@ Environment SlurmRankEnvironment(const SlurmTask& task, const std::string& role,
     }
   }
   for (const auto& [name, value] : part.spec().environment()) result[name] = value;
+  if (const auto visible = result.find("CUDA_VISIBLE_DEVICES"); visible != result.end()) {
+    visible->second = GpusOfRole(part.spec(), role, current, visible->second);
+  }
   result["TANREN_LAUNCH"] = TokenText(part.token());
   result["TANREN_JOB"] = std::to_string(part.token().job());
   result["TANREN_ATTEMPT"] = std::to_string(part.token().attempt());

@@ -18,8 +18,11 @@ using Environment = std::map<std::string, std::string>;
 Environment CurrentEnvironment();
 std::vector<std::string> EnvironmentStrings(const Environment& environment);
 
-// For mpirun: from the batch job's environment what it takes to find Slurm's allocation; of the
-// user's only the settings of MPI itself (OMPI_MCA_…), which mpirun passes on.
+// Whether a variable configures MPI itself: mpirun passes these on to its ranks.
+bool IsMpiSetting(const std::string& name);
+
+// For mpirun: from the batch job's environment what it takes to find Slurm's allocation, and the
+// cluster's settings of MPI. None of the user's, so that they show in no command line.
 Environment SlurmMpirunEnvironment(const SlurmTask& task, const Environment& batch);
 
 // For a rank of the role: what the job names, where its MPI and its GPUs are, and ours.

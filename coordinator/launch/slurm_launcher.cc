@@ -22,6 +22,7 @@
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm_attempt.h"
 #include "coordinator/launch/slurm_client.h"
+#include "coordinator/launch/slurm_environment.h"
 #include "coordinator/launch/slurm_folder.h"
 #include "coordinator/launch/slurm_watch.h"
 #include "coordinator/state/cluster.h"
@@ -37,6 +38,8 @@ namespace fs = std::filesystem;
 // Names in one squeue command.
 constexpr size_t kNamesAtOnce = 200;
 constexpr char kRecord[] = "slurm.pb";
+// Of a part that was forgotten: where its logs are.
+constexpr char kForgotten[] = "forgotten.pb";
 
 absl::StatusOr<Descriptor> Lock(const fs::path& state) {
   TANREN_RETURN_IF_ERROR(MakeDirectories(state));
@@ -104,6 +107,8 @@ class SlurmLauncher::Implementation {
     return options_.state / "parts" / TokenText(token);
   }
   absl::Status Save(const SlurmPart& record);
+  // Of a part that is here or was; whether it has ended. kNotFound.
+  absl::StatusOr<PartSpec> SpecOf(const AttemptToken& token, bool& ended);
   void Run();
   void Round();
   void TakeRequests();
@@ -163,7 +168,7 @@ absl::Status SlurmLauncher::Implementation::Restore() {
     }
     const AttemptToken token = record.report().token();
     reports_[token] = record.report();
-    specs_[token] = record.spec();
+    if (record.has_spec()) specs_[token] = record.spec();
     attempts_.emplace(token, MakeAttempt(std::move(record)));
   }
   return absl::OkStatus();
@@ -223,20 +228,26 @@ std::vector<PartReport> SlurmLauncher::Implementation::Parts() {
   return parts;
 }
 
-absl::StatusOr<LogChunk> SlurmLauncher::Implementation::ReadLog(const ReadLogChunk& request) {
-  PartSpec spec;
-  bool ended = true;
+absl::StatusOr<PartSpec> SlurmLauncher::Implementation::SpecOf(const AttemptToken& token,
+                                                               bool& ended) {
   {
     std::lock_guard lock(mutex_);
-    const auto found = specs_.find(request.token());
-    if (found == specs_.end()) {
-      return absl::NotFoundError(
-          fmt::format("attempt {} isn't known here", TokenText(request.token())));
-    }
-    spec = found->second;
-    const auto report = reports_.find(request.token());
-    if (report != reports_.end()) ended = report->second.state() == PART_ENDED;
+    const auto report = reports_.find(token);
+    ended = report == reports_.end() || report->second.state() == PART_ENDED;
+    const auto found = specs_.find(token);
+    if (found != specs_.end()) return found->second;
   }
+  SlurmPart record;
+  const auto bytes = ReadFile(PartFolder(token) / kForgotten);
+  if (!bytes.ok() || !record.ParseFromString(*bytes) || !record.has_spec()) {
+    return absl::NotFoundError(fmt::format("attempt {} isn't known here", TokenText(token)));
+  }
+  return record.spec();
+}
+
+absl::StatusOr<LogChunk> SlurmLauncher::Implementation::ReadLog(const ReadLogChunk& request) {
+  bool ended = true;
+  TANREN_ASSIGN_OR_RETURN(const PartSpec spec, SpecOf(request.token(), ended));
   const SlurmFolder folder = SlurmFolder::Of(spec);
   if (request.rank() < 0) return ReadSpool(folder.batch_log(), request, ended);
   std::string role = request.role();
@@ -253,9 +264,10 @@ void SlurmLauncher::Implementation::Run() {
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, std::chrono::milliseconds(options_.poll_ms),
                    [this] { return ending_ || has_requests_; });
-    if (ending_) return;
+    if (ending_) break;
     has_requests_ = false;
   }
+  TakeRequests();  // what was asked for is remembered
 }
 
 void SlurmLauncher::Implementation::Round() {
@@ -319,8 +331,10 @@ void SlurmLauncher::Implementation::TakeRequests() {
   for (const AttemptToken& token : forgets) {
     attempts_.erase(token);
     std::error_code error;
-    fs::remove_all(PartFolder(token), error);
+    fs::rename(PartFolder(token) / kRecord, PartFolder(token) / kForgotten, error);
     if (error) LogWarning("{}: {}", PartFolder(token).string(), error.message());
+    std::lock_guard lock(mutex_);
+    specs_.erase(token);
   }
 }
 
@@ -380,6 +394,9 @@ absl::StatusOr<std::unique_ptr<SlurmLauncher>> SlurmLauncher::Open(SlurmLauncher
     TANREN_ASSIGN_OR_RETURN(options.worker, FindWorker(options.program));
   }
   options.request.may_go_below_0 = options.request.may_go_below_0 || geteuid() == 0;
+  for (const auto& [name, value] : CurrentEnvironment()) {
+    if (IsMpiSetting(name)) options.mpi_environment.emplace(name, value);
+  }
   auto implementation =
       std::make_unique<Implementation>(std::move(options), std::move(client), std::move(lock));
   TANREN_RETURN_IF_ERROR(implementation->Restore());

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ struct SlurmLauncherOptions {
   std::filesystem::path worker;            // empty: tanren-worker beside the program, or in PATH
   std::filesystem::path commands;          // where sbatch is; empty: in PATH
   std::vector<std::string> mpi_arguments;  // more of them, for this cluster's mpirun
+  // For mpirun and its ranks, which users can't change; Open() adds this process's own OMPI_MCA_…,
+  // PMIX_MCA_… and PRTE_MCA_….
+  std::map<std::string, std::string> mpi_environment;
   SlurmRequestOptions request;
   int64_t poll_ms = 2'000;
   int64_t command_timeout_ms = 30'000;

@@ -80,10 +80,8 @@ void AddResources(const JobSpec& spec, std::vector<std::string>& options) {
     const int64_t per_cpu = (task.memory_bytes() + cpus * kMebibyte - 1) / (cpus * kMebibyte);
     options.push_back(fmt::format("--mem-per-cpu={}M", per_cpu));
   }
-  const bool own_gpus =
-      spec.slurm().contains("gres") && spec.slurm().at("gres").find("gpu") != std::string::npos;
-  if (task.gpus() > 0 && !own_gpus) {
-    options.push_back(fmt::format("--gpus-per-task={}", task.gpus()));
+  if (const int32_t gpus = GpusPerTask(spec); gpus > 0) {
+    options.push_back(fmt::format("--gpus-per-task={}", gpus));
   }
 }
 
@@ -109,6 +107,12 @@ int32_t TotalRanks(const JobSpec& spec) {
   int32_t ranks = 0;
   for (const Role& role : spec.roles()) ranks += role.ranks();
   return std::max(1, ranks);
+}
+
+int32_t GpusPerTask(const JobSpec& spec) {
+  const auto gres = spec.slurm().find("gres");
+  const bool own = gres != spec.slurm().end() && gres->second.find("gpu") != std::string::npos;
+  return own ? 0 : PerTask(spec).gpus();
 }
 
 absl::Status CheckSlurmSpec(const JobSpec& spec) {

@@ -40,6 +40,10 @@ absl::StatusOr<std::vector<std::string>> SbatchOptions(const PartSpec& part,
 
 int32_t TotalRanks(const JobSpec& spec);
 
+// GPUs that each task gets of Slurm: the most that a role asks for. 0 where the job's own "gres"
+// names GPUs, which Slurm then gives to each node.
+int32_t GpusPerTask(const JobSpec& spec);
+
 }  // namespace tanren::coordinator
 
 #endif  // TANREN_COORDINATOR_LAUNCH_SLURM_REQUEST_H_

@@ -66,6 +66,9 @@ TEST(SlurmWords, AnAllocationIsSpreadOverItsNodes) {
   EXPECT_EQ(*HostsOf(*allocation, 0, 3), "t1:2,t2:1");
   EXPECT_EQ(*HostsOf(*allocation, 3, 2), "t2:1,t3:1");
   EXPECT_FALSE(HostsOf(*allocation, 3, 3).ok());
+  EXPECT_EQ(TasksOn(*allocation, "t2", 0, 3), 1);
+  EXPECT_EQ(TasksOn(*allocation, "t2", 3, 2), 1);
+  EXPECT_EQ(TasksOn(*allocation, "t3", 0, 3), 0);
 }
 
 TEST(SlurmCommand, IsBoundedInTimeAndOutputAndReadByNoShell) {
