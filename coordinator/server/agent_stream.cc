@@ -146,8 +146,8 @@ void AgentStream::HandleRemoteStart() {
     return;
   }
   const absl::Status posted =
-      parts_.loop.Read([refuse, agents = &parts_.agents, start](const absl::Status& status,
-                                                                const View* view) mutable {
+      parts_.loop.ReadOfAgent([refuse, agents = &parts_.agents, start](const absl::Status& status,
+                                                                       const View* view) mutable {
         if (!status.ok()) return refuse(std::string(status.message()));
         for (const std::string& node : {start.from(), start.to()}) {
           if (view->core.MayAct(start.token(), node)) continue;
@@ -165,7 +165,7 @@ void AgentStream::HandleRemoteStart() {
 void AgentStream::HandleRemoteEnd() {
   RemoteEnd end = std::move(*incoming_.mutable_remote_end());
   const absl::Status posted =
-      parts_.loop.Read([self = Self(), end](const absl::Status& status, const View* view) {
+      parts_.loop.ReadOfAgent([self = Self(), end](const absl::Status& status, const View* view) {
         if (!status.ok()) return;
         if (!ShareJob(view->core.cluster(), self->node_, end.to())) {
           LogWarning("node {}: the end of a daemon for {} isn't passed on: they share no job",
@@ -174,7 +174,7 @@ void AgentStream::HandleRemoteEnd() {
         }
         self->parts_.agents.ForwardEnd(end);
       });
-  if (!posted.ok()) parts_.agents.ForwardEnd(end);
+  if (!posted.ok()) LogWarning("node {}: the end of a daemon wasn't passed on", node_);
 }
 
 void AgentStream::SendOrders(const Orders& orders) {

@@ -13,7 +13,8 @@ namespace {
 
 absl::Status CheckProtocol(const HelloRequest& request) {
   // The newer end decides: one that is newer than this may still speak this version.
-  if (request.protocol() >= kOldestProtocol) return absl::OkStatus();
+  // One that doesn't say which it speaks only asks who it is.
+  if (request.protocol() == 0 || request.protocol() >= kOldestProtocol) return absl::OkStatus();
   return absl::FailedPreconditionError(
       fmt::format("version {} (protocol {}) is too old for this coordinator, {} (protocols {} to "
                   "{}): upgrade it",

@@ -64,14 +64,12 @@ void LogStream::OnFound(const absl::StatusOr<LogPlace>& place) {
     const std::lock_guard lock(mutex_);
     finding_ = false;
     searching_ = false;
+    job_ended_ = place->job_ended;
     if (!place->attempt.empty()) {
       if (sources_.empty() || !(attempt_.token == place->attempt[0].token)) {
         BeginAttempt(place->attempt[0]);
-      } else if (!place->job_ended) {
-        searching_ = true;  // for the next attempt
       }
       attempt_.ended = place->attempt[0].ended;
-      if (AllEnded() && place->job_ended) end_ = grpc::Status::OK;
     } else if (!request_.follow() || place->job_ended) {
       end_ = ToGrpc(absl::NotFoundError(
           fmt::format("job {} has {}: there is no log", request_.job(),
@@ -124,17 +122,16 @@ bool LogStream::Next(LogReply& message) {
     }
     return true;
   }
-  if (!sources_.empty() && AllEnded() && !finding_ && !searching_) EndOrFindNext();
+  if (!sources_.empty() && AllEnded()) EndOrFindNext();
   return false;
 }
 
 void LogStream::EndOrFindNext() {
-  if (!request_.follow() || request_.attempt() != 0) {
+  if (!request_.follow() || request_.attempt() != 0 || job_ended_) {
     end_ = grpc::Status::OK;
-    return;
+  } else if (!finding_) {
+    searching_ = true;
   }
-  searching_ = true;
-  next_search_ = Clock::now();
 }
 
 void LogStream::Pump() {
@@ -257,6 +254,7 @@ void LogStream::TakeChunk(Source& source, LogChunk chunk) {
     if (now - source.since < kWaited) source.retry = now + kRetry;
     if (!chunk.gap()) return;
   }
+  const bool gap = chunk.gap() || (source.tail_bytes == 0 && chunk.offset() > source.offset);
   source.offset = chunk.offset() + chunk.data().size();
   if (!chunk.data().empty()) source.tail_bytes = 0;
   source.full = true;
@@ -266,7 +264,7 @@ void LogStream::TakeChunk(Source& source, LogChunk chunk) {
   reply.set_rank(source.log.rank);
   reply.set_offset(chunk.offset());
   reply.set_data(std::move(*chunk.mutable_data()));
-  reply.set_gap(chunk.gap());
+  reply.set_gap(gap);
   reply.set_end(chunk.end());
 }
 

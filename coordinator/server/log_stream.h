@@ -80,6 +80,7 @@ class LogStream final : public Stream<LogReactor, LogReply> {
   bool finding_ = false;    // the loop is asked where the log is
   bool searching_ = false;  // there is no attempt yet, or no next one
   bool told_waiting_ = false;
+  bool job_ended_ = false;
   Clock::time_point next_search_;
 };
 

@@ -68,7 +68,6 @@ absl::Status Loop::Open() {
   if (listener_.opened) TANREN_RETURN_IF_ERROR(listener_.opened(*store_, records));
   core_ = std::make_unique<Core>(options_.core, std::move(cluster), now);
   recent_.Reset(store_->last_sequence());
-  last_orders_.clear();
   return absl::OkStatus();
 }
 
@@ -97,6 +96,10 @@ absl::Status Loop::PostOfAgent(Input input, Answered answered) {
 
 absl::Status Loop::PostRecords(std::vector<Record> records, Answered answered) {
   return Enqueue(Change{std::move(records), std::move(answered)}, options_.queue_limit);
+}
+
+absl::Status Loop::ReadOfAgent(Reader read) {
+  return Enqueue(std::move(read), options_.queue_limit * kAgentsFactor);
 }
 
 absl::Status Loop::Read(Reader read) { return Enqueue(std::move(read), options_.queue_limit); }

@@ -87,6 +87,7 @@ class Loop {
   absl::Status PostRecords(std::vector<Record> records, Answered answered);
   // Runs `read` on the loop's thread; it should take less than a few milliseconds.
   absl::Status Read(Reader read);
+  absl::Status ReadOfAgent(Reader read);
 
   // Answers what waits with kUnavailable and ends the thread. Idempotent.
   void Stop();

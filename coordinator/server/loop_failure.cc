@@ -48,6 +48,7 @@ void Loop::Reopen() {
     return;
   }
   LogInfo("the history can be written again");
+  last_orders_.clear();
   {
     const std::lock_guard lock(mutex_);
     accepting_ = absl::OkStatus();

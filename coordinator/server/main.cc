@@ -25,6 +25,8 @@
 namespace tanren::coordinator {
 namespace {
 
+constexpr char kDefaultMetrics[] = "127.0.0.1:7412";
+
 // How the process ends, for who supervises it (sysexits.h).
 constexpr int kWrongOptions = 64;
 constexpr int kCantStart = 69;
@@ -36,6 +38,8 @@ constexpr unsigned kShutdownSeconds = 5;
 struct Arguments {
   std::filesystem::path state;
   std::string listen = kDefaultAddress;
+  std::string metrics = kDefaultMetrics;
+  bool metrics_named = false;
   bool allow_commands = false;
   bool check = false;
   TlsOptions tls;
@@ -91,6 +95,19 @@ absl::Status WaitForEnd(const sigset_t& signals, Server& server) {
   }
 }
 
+// Another coordinator on this machine may have the usual address; one that was asked for is needed.
+absl::Status ServeMetrics(const Arguments& arguments, Server& server) {
+  if (arguments.metrics.empty()) return absl::OkStatus();
+  const absl::Status serving = server.ServeMetrics(arguments.metrics);
+  if (serving.ok()) {
+    LogInfo("metrics on port {}", server.metrics_port());
+    return serving;
+  }
+  if (arguments.metrics_named) return serving;
+  LogWarning("{}", std::string(serving.message()));
+  return absl::OkStatus();
+}
+
 int Serve(const Arguments& arguments) {
   // Every thread inherits this: signals are taken by WaitForEnd alone.
   sigset_t signals;
@@ -118,6 +135,9 @@ int Serve(const Arguments& arguments) {
   if (!written.ok()) return Complain(kCantStart, written);
   LogInfo("tanren-coordinator {} listens on {}, state in {}", kVersion, (*server)->address(),
           arguments.state.string());
+  if (const absl::Status metrics = ServeMetrics(arguments, **server); !metrics.ok()) {
+    return Complain(kCantStart, metrics);
+  }
   const absl::Status ended = WaitForEnd(signals, **server);
   // SIGALRM's default ends the process, should anything below hang.
   alarm(kShutdownSeconds);
@@ -136,6 +156,11 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   program.add_option("--listen", arguments.listen, "HOST:PORT; port 0: one that is free")
       ->capture_default_str();
+  CLI::Option* const metrics =
+      program
+          .add_option("--metrics", arguments.metrics,
+                      "HOST:PORT that Prometheus reads, without a token; empty: none")
+          ->capture_default_str();
   program.add_option("--tls-certificate", arguments.tls.certificate_file,
                      "PEM; needed where other machines connect (tanren admin init-tls makes one)");
   program.add_option("--tls-key", arguments.tls.key_file, "Its key, PEM");
@@ -153,6 +178,7 @@ int Main(int argc, char** argv) {
     const int code = program.exit(error);
     return code == 0 ? 0 : kWrongOptions;
   }
+  arguments.metrics_named = metrics->count() > 0;
   umask(077);
   if (restore->parsed()) return RestoreFrom(arguments);
   return arguments.check ? Check(arguments) : Serve(arguments);

@@ -10,6 +10,7 @@
 #include "coordinator/server/agents_service.h"
 #include "coordinator/server/first_tokens.h"
 #include "coordinator/server/jobs_service.h"
+#include "coordinator/server/metrics_sources.h"
 #include "coordinator/wire/channel.h"
 #include "coordinator/wire/protocol.h"
 #include "fmt/format.h"
@@ -84,6 +85,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Loo
   listener.opened = [raw = server.get()](Store& store, const std::vector<Record>& records) {
     return raw->OnOpened(store, records);
   };
+  CountInto(server->metrics_, listener);
   TANREN_ASSIGN_OR_RETURN(server->loop_,
                           Loop::Start(server->options_.loop, std::move(open), std::move(listener)));
   if (!server->options_.folder.empty()) {
@@ -124,6 +126,10 @@ absl::Status Server::Listen() {
     return absl::UnavailableError(
         fmt::format("can't listen on {}: it is in use, or not of this machine", options_.listen));
   }
+  {
+    const std::lock_guard lock(look_mutex_);
+    listening_ = true;
+  }
   address_ = options_.listen;
   if (!address_.starts_with("unix:")) {
     address_ = fmt::format("{}:{}", address_.substr(0, address_.rfind(':')), port);
@@ -131,9 +137,16 @@ absl::Status Server::Listen() {
   return absl::OkStatus();
 }
 
+absl::Status Server::ServeMetrics(const std::string& address) {
+  return metrics_.Listen(address,
+                         SourcesOf(
+                             *loop_, [this] { return streams(); }, [this] { return agents(); }));
+}
+
 void Server::Look() {
   for (const auto& stream : streams_->All()) stream->Look();
-  if (server_ == nullptr || loop_ == nullptr) return;
+  const std::lock_guard lock(look_mutex_);
+  if (!listening_) return;
   if (auto* health = server_->GetHealthCheckService()) {
     health->SetServingStatus(loop_->accepting().ok());
   }
@@ -163,6 +176,11 @@ void Server::Shutdown(std::chrono::milliseconds limit) {
 
 Server::~Server() {
   Shutdown();
+  metrics_.Close();
+  {
+    const std::lock_guard lock(look_mutex_);
+    listening_ = false;
+  }
   // Whatever was started goes in the order of who uses whom.
   server_.reset();
   services_.reset();

@@ -16,6 +16,7 @@
 #include "coordinator/server/audit.h"
 #include "coordinator/server/credentials.h"
 #include "coordinator/server/loop.h"
+#include "coordinator/server/metrics.h"
 #include "coordinator/server/open_streams.h"
 #include "coordinator/server/task_thread.h"
 #include "grpcpp/security/server_credentials.h"
@@ -43,6 +44,9 @@ class Server {
 
   // "127.0.0.1:7411", with the port that the kernel chose where none was given.
   const std::string& address() const { return address_; }
+  // Lets Prometheus read on an address of its own; kUnavailable. At most once.
+  absl::Status ServeMetrics(const std::string& address);
+  int metrics_port() const { return metrics_.port(); }
   Loop& loop() { return *loop_; }
   Credentials& credentials() { return credentials_; }
   size_t streams() const { return streams_->size(); }
@@ -61,6 +65,7 @@ class Server {
 
   const ServerOptions options_;
   Credentials credentials_;
+  Metrics metrics_;
   AgentHub agents_;
   std::shared_ptr<OpenStreams> streams_;
   std::unique_ptr<Loop> loop_;
@@ -70,6 +75,8 @@ class Server {
   std::unique_ptr<Services> services_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
+  std::mutex look_mutex_;
+  bool listening_ = false;  // guarded by look_mutex_
   bool down_ = false;
   std::mutex down_mutex_;
   std::condition_variable down_changed_;
