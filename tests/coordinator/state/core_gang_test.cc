@@ -56,6 +56,14 @@ TEST_F(CoreGang, TheHeadsGoodEndSendsTheOthersHome) {
   EXPECT_EQ(driver.state(job), SUCCEEDED);
 }
 
+TEST_F(CoreGang, AHeadThatFinishedHasFinishedThoughAnotherPartWasLostMeanwhile) {
+  driver.Run(job, {"a", "b", "c"});
+  driver.SayEnded(job, "b", AttemptEnd::INFRASTRUCTURE);
+  driver.SayEnded(job, "a", AttemptEnd::FINISHED);
+  driver.SayEnded(job, "c", AttemptEnd::STOPPED);
+  EXPECT_EQ(driver.state(job), SUCCEEDED);
+}
+
 TEST_F(CoreGang, AnEndedPartIsNamedUntilTheAttemptHasEndedEverywhere) {
   driver.Run(job, {"a", "b", "c"});
   driver.SayEnded(job, "b", AttemptEnd::INFRASTRUCTURE);
