@@ -220,13 +220,8 @@ std::vector<pid_t> Sandbox::Processes() const {
 }
 
 void Sandbox::KillAll() {
-  if (first_ > 0) {
-    kill(first_, SIGKILL);
-    // Returns when the namespace is empty.
-    while (waitpid(first_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
-  // Those that are children of this process: in the other case every orphan becomes one.
+  // All end with it. It is buried last: not before this process has buried its own children there.
+  if (first_ > 0) kill(first_, SIGKILL);
   while (true) {
     if (first_ == 0) {
       for (const pid_t process : DescendantsOf(getpid())) kill(process, SIGKILL);

@@ -1,0 +1,75 @@
+#include "tests/coordinator/launch/local_machine.h"
+
+#include <csignal>
+#include <cstdlib>
+#include <utility>
+
+#include "coordinator/launch/launch_command.h"
+#include "coordinator/launch/part_folder.h"
+#include "coordinator/state/cluster.h"
+
+namespace tanren::coordinator {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Made by main, one after the other: each launcher takes one.
+std::vector<std::unique_ptr<Helper>> helpers;
+constexpr int kHelpers = 40;
+
+}  // namespace
+
+LocalMachine::LocalMachine(std::string node, std::function<void(LocalLauncherOptions&)> change)
+    : node_(std::move(node)), change_(std::move(change)) {
+  std::string name = "/tmp/launch_test.XXXXXX";
+  folder_ = mkdtemp(name.data());
+  fs::permissions(folder_, fs::perms(0755));
+  fs::create_directories(folder());
+  Open();
+}
+
+LocalMachine::~LocalMachine() {
+  if (launcher_ == nullptr) Open();
+  for (const PartReport& part : launcher_->Parts()) launcher_->Stop(part.token(), FENCED, 0);
+  for (const PartReport& part : launcher_->Parts()) EndOf(*launcher_, part.token());
+  Close();
+  fs::remove_all(folder_);
+}
+
+void LocalMachine::Open() {
+  LocalLauncherOptions options;
+  options.state = state();
+  options.node = node_;
+  options.allow_root = true;
+  ASSERT_FALSE(helpers.empty());
+  options.helper = std::move(helpers.back());
+  helpers.pop_back();
+  if (change_) change_(options);
+  absl::StatusOr<std::unique_ptr<LocalLauncher>> launcher = LocalLauncher::Open(std::move(options));
+  ASSERT_TRUE(launcher.ok()) << launcher.status();
+  launcher_ = *std::move(launcher);
+  launcher_->SetDeadline(SteadyMs() + 3'600'000);
+}
+
+void LocalMachine::Reopen() {
+  Close();
+  Open();
+}
+
+fs::path LocalMachine::part(const AttemptToken& token) const {
+  return state() / "parts" / TokenText(token);
+}
+
+}  // namespace tanren::coordinator
+
+int main(int argc, char** argv) {
+  using namespace tanren::coordinator;
+  if (const std::optional<int> code = RunLaunchCommand(argc, argv)) return *code;
+  for (int i = 0; i < kHelpers; ++i) {
+    absl::StatusOr<Helper> helper = StartHelper();
+    if (!helper.ok()) return 1;
+    helpers.push_back(std::make_unique<Helper>(*std::move(helper)));
+  }
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
