@@ -1,0 +1,110 @@
+// What becomes of promises when the disk fails.
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "gtest/gtest.h"
+#include "tests/coordinator/server/coordinator_under_test.h"
+#include "tests/coordinator/server/fake_agent.h"
+
+namespace tanren::coordinator {
+namespace {
+
+StatusReply StatusOf(const CoordinatorUnderTest& coordinator) {
+  StatusReply reply;
+  grpc::ClientContext context;
+  Prepare(context, coordinator.admin_token());
+  const grpc::Status status = coordinator.jobs()->Status(&context, {}, &reply);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return reply;
+}
+
+ServerOptions Reopening(int64_t every_ms) {
+  ServerOptions options;
+  options.loop.reopen_every_ms = every_ms;
+  return options;
+}
+
+TEST(WriteFailure, NothingIsAcknowledgedAndWhatIsDurableCanBeRead) {
+  CoordinatorUnderTest coordinator;
+  coordinator.Start(Reopening(60'000));
+  const uint64_t job = coordinator.Submit("before");
+  coordinator.disk().InjectFault(StoreFault::kNothingWritten);
+  grpc::Status status;
+  EXPECT_EQ(coordinator.Submit("lost", &status), 0u);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(coordinator.Submit("later", &status), 0u);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  const StatusReply shown = StatusOf(coordinator);
+  EXPECT_FALSE(shown.accepting());
+  EXPECT_NE(shown.problem(), "");
+  EXPECT_EQ(shown.jobs_by_state().at("PENDING"), 1);
+  EXPECT_EQ(coordinator.Get(job).id(), job);
+  // What was refused leaves no trace.
+  JobRequest request;
+  request.set_job(job + 1);
+  JobReply reply;
+  grpc::ClientContext context;
+  Prepare(context, coordinator.admin_token());
+  EXPECT_EQ(coordinator.jobs()->Get(&context, request, &reply).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+}
+
+TEST(WriteFailure, AnAnswerThatWasLostIsFoundByItsRequestId) {
+  CoordinatorUnderTest coordinator;
+  coordinator.Start(Reopening(100));
+  coordinator.disk().InjectFault(StoreFault::kAnswerLost);
+  grpc::Status status;
+  EXPECT_EQ(coordinator.Submit("doubtful", &status), 0u);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  uint64_t job = 0;
+  for (int tries = 0; tries < 100 && job == 0; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    job = coordinator.Submit("doubtful", &status);
+  }
+  EXPECT_NE(job, 0u) << status.error_message();
+  EXPECT_EQ(StatusOf(coordinator).jobs_by_state().at("PENDING"), 1);
+  EXPECT_TRUE(StatusOf(coordinator).accepting());
+}
+
+TEST(WriteFailure, AFullDiskEndsNoLeaseAndGoesOnWhenThereIsRoom) {
+  CoordinatorUnderTest coordinator;
+  coordinator.Start(Reopening(50));
+  auto agent = std::make_unique<FakeAgent>(coordinator.channel(), coordinator.agent_token(), "t1");
+  agent->Report({});
+  const uint64_t job = coordinator.Submit("runs");
+  const AttemptToken token = agent
+                                 ->WaitForOrders([](const Orders& orders) {
+                                   return orders.parts_size() > 0 && orders.parts(0).has_start();
+                                 })
+                                 .parts(0)
+                                 .token();
+  agent->Report({PartOf(token, PART_RUNNING)});
+  coordinator.WaitFor(job, RUNNING);
+  coordinator.SetDiskFull(true);
+  grpc::Status status;
+  EXPECT_EQ(coordinator.Submit("no-room", &status), 0u);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  // It is tried again and again meanwhile. Reports are answered as if nothing had happened, and the
+  // part is still named.
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  agent->Report({PartOf(token, PART_RUNNING)});
+  const Orders orders =
+      agent->WaitForOrders([](const Orders& later) { return later.renewed_report() == 3; });
+  ASSERT_EQ(orders.parts_size(), 1);
+  EXPECT_EQ(orders.parts(0).token().job(), job);
+  EXPECT_EQ(orders.parts(0).stop(), STOP_REASON_UNSPECIFIED);
+  EXPECT_FALSE(StatusOf(coordinator).accepting());
+  coordinator.SetDiskFull(false);
+  // Once there is room, agents begin anew and the job goes on.
+  EXPECT_EQ(agent->WaitForEnd().error_code(), grpc::StatusCode::UNAVAILABLE);
+  agent = std::make_unique<FakeAgent>(coordinator.channel(), coordinator.agent_token(), "t1");
+  agent->Report({PartOf(token, PART_RUNNING)});
+  agent->WaitForOrders([](const Orders& later) { return later.renewed_report() == 1; });
+  EXPECT_EQ(coordinator.Get(job).state(), RUNNING);
+  EXPECT_NE(coordinator.Submit("no-room", &status), 0u) << status.error_message();
+}
+
+}  // namespace
+}  // namespace tanren::coordinator
