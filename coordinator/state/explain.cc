@@ -81,7 +81,7 @@ class PendingExplainer {
     const std::string why = job_.hold_reason();
     return Say(Explanation::HELD, why.empty() ? "it is held" : "it is held: " + why,
                arriving_ ? "submit it without --hold"
-                         : fmt::format("tanren release {} lets it go", job_.id()));
+                         : fmt::format("release it: tanren release {}", job_.id()));
   }
 
   Explanation Depends() const {
@@ -154,8 +154,8 @@ class PendingExplainer {
     }
     if (limit.kind == LimitBroken::Kind::kRunningJobs) {
       return Say(Explanation::QUOTA,
-                 fmt::format("{} may run {} at once, and {} run or come first", limit.subject,
-                             CountText(limit.limit, "job", "jobs"), limit.held));
+                 fmt::format("the quota of {} is {} at once, and {} run or come first",
+                             limit.subject, CountText(limit.limit, "job", "jobs"), limit.held));
     }
     const bool gpus = limit.kind == LimitBroken::Kind::kGpus;
     const auto amount = [&](int64_t count) {
@@ -165,13 +165,13 @@ class PendingExplainer {
     const std::string option = gpus ? "lower --gpus to " : "ask for fewer cores: at most ";
     if (limit.wanted > limit.limit) {
       return Say(Explanation::QUOTA,
-                 fmt::format("it asks for {}, and {} may hold {} at most: it never starts",
+                 fmt::format("it asks for {}, and the quota of {} is {}: it never starts",
                              amount(limit.wanted), limit.subject, amount(limit.limit)),
                  gpus ? fmt::format("{}{}", option, limit.limit) : option + amount(limit.limit));
     }
     return Say(
         Explanation::QUOTA,
-        fmt::format("it asks for {}; {} may hold {}, and {} are held or come first",
+        fmt::format("it asks for {}; the quota of {} is {}, and {} are held or come first",
                     amount(limit.wanted), limit.subject, amount(limit.limit),
                     gpus ? std::to_string(limit.held) : CoresText(limit.held)),
         left == 0 ? ""
@@ -218,7 +218,8 @@ class PendingExplainer {
     Board emptied(pass.nodes(), pass.shapes(), Board::Fill::kEmptied);
     const std::string smaller = SmallerThatFits(job_.spec(), shape, emptied);
     std::string help;
-    if (!draining.empty()) help = "tanren admin resume " + draining.front();
+    if (!draining.empty())
+      help = fmt::format("take a node back (tanren admin resume {})", draining.front());
     if (!smaller.empty()) help += (help.empty() ? "" : ", or ") + smaller;
     return Say(Explanation::DRAINED,
                fmt::format("{}; it would fit if {} took work", Demand(), ListText(away)), help);
@@ -263,6 +264,9 @@ class PendingExplainer {
 
   std::string Pieces(const Shape& shape, Board& free) const {
     const Amount most = FreeOnOne(shape, free);
+    if (shape.single_role() && shape.roles[0].ranks == 1) {
+      return fmt::format("at most {} on one node", AmountText(most));
+    }
     if (shape.single_role() && shape.total.gpus > 0) {
       return fmt::format("at most {} on one node, and there is room for {} of its {} ranks",
                          most.gpus, MostRanks(shape, 0, free), shape.roles[0].ranks);

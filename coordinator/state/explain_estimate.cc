@@ -31,9 +31,11 @@ int64_t EstimateStart(const Cluster& cluster, const ScheduleOptions& options, No
   std::priority_queue<End, std::vector<End>, decltype(later)> ends(later);
   for (const RunningJob& running : RunningJobs(cluster, nodes, now)) {
     if (running.stopping) {
-      ends.emplace(now.wall_ms, running.shares);
+      ends.emplace(now.wall_ms,
+                   std::vector<NodeShare>(running.shares.begin(), running.shares.end()));
     } else if (running.end_ms > 0) {
-      ends.emplace(running.end_ms, running.shares);
+      ends.emplace(running.end_ms,
+                   std::vector<NodeShare>(running.shares.begin(), running.shares.end()));
     }
   }
   int64_t time = now.wall_ms;

@@ -1,6 +1,8 @@
 #include "coordinator/state/placement.h"
 
 #include <algorithm>
+#include <bit>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <span>
@@ -9,6 +11,7 @@
 namespace tanren::coordinator {
 namespace {
 
+constexpr int kAllRacks = -1;
 constexpr int kNoHosts = std::numeric_limits<int>::max();
 // Racks that are tried for a whole gang, the closest fit first.
 constexpr int kMostRacksTried = 8;
@@ -29,7 +32,7 @@ class RolePlacer {
   bool Place(int64_t ranks) {
     if (ranks == 0) return true;
     if (PlaceOnOne(ranks)) return true;
-    const int hosts = FewestHosts(ranks, -1);
+    const int hosts = FewestHosts(ranks, kAllRacks);
     if (hosts == kNoHosts) return false;
     if (role_.per_rank.gpus == 0) return PlaceWithoutGpus(ranks);
     return PlaceInOneRack(ranks, hosts) || PlaceAnywhere(ranks);
@@ -52,13 +55,13 @@ class RolePlacer {
 
  private:
   // The node that holds `ranks` together with the least to spare; whole in an island if possible.
-  int FindHost(int64_t ranks, const NodeIndex::Rack& range) const {
+  int FindHost(int64_t ranks, int rack) {
     NodeNeed need = role_.Need(ranks);
     need.island_gpus = need.gpus;
-    int found = index_.Find(need, range.begin, range.end, excluded_, board_.free());
+    int found = index_.Find(need, rack, excluded_, board_.free());
     if (found < 0 && need.gpus > 1 && board_.nodes().any_islands()) {
       need.island_gpus = 0;
-      found = index_.Find(need, range.begin, range.end, excluded_, board_.free());
+      found = index_.Find(need, rack, excluded_, board_.free());
     }
     return found;
   }
@@ -78,22 +81,20 @@ class RolePlacer {
     });
   }
 
-  NodeIndex::Rack Everywhere() const { return {0, index_.size()}; }
-
   bool PlaceOnOne(int64_t ranks) {
     if (ranks > role_.most_per_node) return false;
-    const int position = FindHost(ranks, Everywhere());
+    const int position = FindHost(ranks, kAllRacks);
     if (position < 0) return false;
     Take(position, ranks);
     return true;
   }
 
-  // By free GPUs alone, so it may be too few; of all racks if `rack` is negative.
+  // By free GPUs alone, so it may be too few; of all racks or of one.
   int FewestHosts(int64_t ranks, int rack) const {
     const int64_t each = role_.per_rank.gpus;
     int hosts = 0;
     for (int gpus = index_.most_gpus(); gpus >= each; --gpus) {
-      const int count = rack < 0 ? index_.Count(gpus) : index_.Count(rack, gpus);
+      const int count = rack == kAllRacks ? index_.Count(gpus) : index_.Count(rack, gpus);
       if (count == 0) continue;
       const int64_t of_one = std::min({role_.most_per_node, each > 0 ? gpus / each : ranks, ranks});
       const int64_t wanted = (ranks + of_one - 1) / of_one;
@@ -104,30 +105,32 @@ class RolePlacer {
     return kNoHosts;
   }
 
-  // Ranks that a rack may hold, by free GPUs alone.
+  // How full a rack is: its free GPUs, or its nodes where GPUs don't matter.
   int64_t RoomOf(int rack) const {
-    const int64_t each = role_.per_rank.gpus;
-    if (each == 0) return index_.racks()[rack].end - index_.racks()[rack].begin;
-    int64_t room = 0;
-    for (int gpus = 1; gpus <= index_.most_gpus(); ++gpus) {
-      room += index_.Count(rack, gpus) * std::min(role_.most_per_node, gpus / each);
-    }
-    return room;
+    if (role_.per_rank.gpus > 0) return index_.FreeOfRack(rack);
+    return index_.racks()[rack].end - index_.racks()[rack].begin;
   }
 
   // The closest fit of the racks that hold all on so few hosts.
   bool PlaceInOneRack(int64_t ranks, int hosts) {
     const auto& racks = index_.racks();
     if (racks.size() < 2) return false;
-    std::vector<std::pair<int64_t, int>> fits;
+    using Fit = std::pair<int64_t, int>;
+    std::vector<Fit> fits;
     for (int rack = 0; rack < static_cast<int>(racks.size()); ++rack) {
       if (racks[rack].end - racks[rack].begin < hosts) continue;
-      if (FewestHosts(ranks, rack) <= hosts) fits.emplace_back(RoomOf(rack), rack);
+      const int64_t room = RoomOf(rack);
+      if (role_.per_rank.gpus == 0 || room >= ranks * role_.per_rank.gpus) {
+        fits.emplace_back(room, rack);
+      }
     }
-    const size_t tried = std::min<size_t>(fits.size(), kMostRacksTried);
-    std::partial_sort(fits.begin(), fits.begin() + tried, fits.end());
-    for (size_t i = 0; i < tried; ++i) {
-      if (PlaceWithin({&racks[fits[i].second], 1}, ranks, hosts)) return true;
+    std::make_heap(fits.begin(), fits.end(), std::greater<Fit>());
+    for (int tried = 0; tried < kMostRacksTried && !fits.empty(); fits.pop_back()) {
+      std::pop_heap(fits.begin(), fits.end(), std::greater<Fit>());
+      const int rack = fits.back().second;
+      if (FewestHosts(ranks, rack) > hosts) continue;
+      if (PlaceWithin({&rack, 1}, ranks, hosts)) return true;
+      ++tried;
     }
     return false;
   }
@@ -135,16 +138,14 @@ class RolePlacer {
   bool PlaceAnywhere(int64_t ranks) {
     const auto& racks = index_.racks();
     if (racks.size() < 2 || racks.size() > kMostRacksOrdered) {
-      const NodeIndex::Rack everywhere = Everywhere();
-      return PlaceWithin({&everywhere, 1}, ranks, kNoHosts);
+      return PlaceWithin({&kAllRacks, 1}, ranks, kNoHosts);
     }
-    std::vector<std::pair<int64_t, int>> by_room;
+    std::vector<int> order;
     for (int rack = 0; rack < static_cast<int>(racks.size()); ++rack) {
-      by_room.emplace_back(-RoomOf(rack), rack);
+      if (RoomOf(rack) >= role_.per_rank.gpus) order.push_back(rack);
     }
-    std::sort(by_room.begin(), by_room.end());
-    std::vector<NodeIndex::Rack> order;
-    for (const auto& [room, rack] : by_room) order.push_back(racks[rack]);
+    std::sort(order.begin(), order.end(),
+              [&](int a, int b) { return std::pair(-RoomOf(a), a) < std::pair(-RoomOf(b), b); });
     return PlaceWithin(order, ranks, kNoHosts);
   }
 
@@ -178,17 +179,17 @@ class RolePlacer {
   }
 
   // The nodes that hold the most ranks go first, so that no choice has fewer hosts.
-  bool PlaceWithin(std::span<const NodeIndex::Rack> ranges, int64_t ranks, int most_hosts) {
+  bool PlaceWithin(std::span<const int> racks, int64_t ranks, int most_hosts) {
     const size_t mark = board_.Mark();
     const size_t first = parts_.size();
     const std::vector<int> excluded = excluded_;
     int hosts = 0;
     for (int64_t on_one = MostOnOne(ranks); on_one > 0 && ranks > 0 && hosts < most_hosts;
          on_one = std::min(on_one - 1, MostOnOne(ranks))) {
-      for (const NodeIndex::Rack& range : ranges) {
+      for (const int rack : racks) {
         while (ranks > 0 && hosts < most_hosts) {
           const int64_t now = std::min(on_one, ranks);
-          const int position = FindHost(now, range);
+          const int position = FindHost(now, rack);
           if (position < 0) break;
           Take(position, now);
           ranks -= now;
@@ -218,10 +219,10 @@ bool PlaceOnOneHost(const Shape& shape, Board& board, std::vector<GangPart>& par
   NodeIndex& index = board.IndexOf(shape);
   const Amount& total = shape.total;
   NodeNeed need{total.gpus, total.cpu_millis, total.memory_bytes, total.gpus};
-  int position = index.Find(need, 0, index.size(), shape.excluded, board.free());
+  int position = index.Find(need, kAllRacks, shape.excluded, board.free());
   if (position < 0) {
     need.island_gpus = 0;
-    position = index.Find(need, 0, index.size(), shape.excluded, board.free());
+    position = index.Find(need, kAllRacks, shape.excluded, board.free());
   }
   if (position < 0) return false;
   for (int role = 0; role < static_cast<int>(shape.roles.size()); ++role) {
@@ -274,6 +275,27 @@ int64_t RanksThatFit(const RoleShape& role, const NodeFree& free) {
   return std::min(fit, role.most_per_node);
 }
 
+namespace {
+
+void AddGpus(const GangPart& part, const RoleShape& role, const NodeTable& nodes,
+             Placement& placement) {
+  const Node& node = *nodes[part.share.node].node;
+  if (part.share.gpus == 0) return;
+  placement.mutable_gpus()->Reserve(std::popcount(part.share.gpus));
+  const auto islands = nodes.islands(part.share.node);
+  if (islands.empty()) {
+    for (uint64_t left = part.share.gpus; left != 0; left &= left - 1) {
+      placement.add_gpus(node.gpus(std::countr_zero(left)).index());
+    }
+    return;
+  }
+  for (int position : SelectGpus(part.share.gpus, islands, part.ranks, role.per_rank.gpus)) {
+    placement.add_gpus(node.gpus(position).index());
+  }
+}
+
+}  // namespace
+
 bool PlaceGang(const Shape& shape, Board& board, std::vector<GangPart>& parts) {
   parts.clear();
   if (shape.roles.empty()) return false;
@@ -300,10 +322,7 @@ std::vector<Placement> ToPlacements(const JobSpec& spec, const Shape& shape, con
     placement.set_first_rank(static_cast<int32_t>(first_rank));
     placement.set_ranks(static_cast<int32_t>(part.ranks));
     first_rank += part.ranks;
-    for (int position : SelectGpus(part.share.gpus, nodes.islands(part.share.node), part.ranks,
-                                   role.per_rank.gpus)) {
-      placement.add_gpus(node.gpus(position).index());
-    }
+    AddGpus(part, role, nodes, placement);
     Resources& total = *placement.mutable_total();
     total.set_gpus(static_cast<int32_t>(part.share.amount.gpus));
     total.set_cpu_millis(static_cast<int32_t>(part.share.amount.cpu_millis));

@@ -34,6 +34,13 @@ void SubtractFrom(NodeFree& limit, const Amount& amount) {
   limit.memory_bytes -= amount.memory_bytes;
 }
 
+// Less than nothing is never free.
+void RaiseToNothing(NodeFree& free) {
+  free.gpu_count = std::max(free.gpu_count, 0);
+  free.cpu_millis = std::max<int64_t>(free.cpu_millis, 0);
+  free.memory_bytes = std::max<int64_t>(free.memory_bytes, 0);
+}
+
 void LowerTo(NodeFree& limit, const NodeFree& most) {
   limit.gpu_count = std::min(limit.gpu_count, most.gpu_count);
   limit.cpu_millis = std::min(limit.cpu_millis, most.cpu_millis);
@@ -57,9 +64,13 @@ std::vector<int> SelectGpus(uint64_t free, std::span<const uint64_t> islands, in
   std::stable_sort(left.begin(), left.end(),
                    [&](uint64_t a, uint64_t b) { return size(a) > size(b); });
   // The smallest that holds all of them, where one does.
-  for (auto island = left.rbegin(); island != left.rend(); ++island) {
-    if (size(*island) >= wanted) {
-      AppendLowest(*island, wanted, positions);
+  const auto holds_all = [&](uint64_t bits) { return size(bits) >= wanted; };
+  const auto first_too_small = std::partition_point(left.begin(), left.end(), holds_all);
+  if (first_too_small != left.begin()) {
+    const int64_t smallest = size(*std::prev(first_too_small));
+    for (uint64_t& island : left) {
+      if (size(island) != smallest) continue;
+      AppendLowest(island, wanted, positions);
       return positions;
     }
   }
@@ -109,31 +120,35 @@ NodeFree Board::Effective(int node, const Limited& limited) const {
   NodeFree free = limited.unlimited;
   LowerTo(free, limited.for_all);
   LowerTo(free, limited.for_lasting);
-  free.gpu_count = std::max(free.gpu_count, 0);
-  free.cpu_millis = std::max<int64_t>(free.cpu_millis, 0);
-  free.memory_bytes = std::max<int64_t>(free.memory_bytes, 0);
+  RaiseToNothing(free);
   free.island_gpus = std::min(nodes_->IslandGpus(node, free.gpus), free.gpu_count);
   return free;
 }
 
+Board::Limited* Board::Remember(int node) {
+  auto limited = limited_.empty() ? limited_.end() : limited_.find(node);
+  const bool is_limited = limited != limited_.end();
+  undo_.push_back({node, is_limited, free_[node]});
+  if (!is_limited) return nullptr;
+  limited_undo_.push_back(limited->second);
+  return &limited->second;
+}
+
 void Board::Subtract(int node, uint64_t gpus, const Amount& amount, bool lasting) {
-  auto limited = limited_.find(node);
-  Undo undo{node, free_[node], std::nullopt};
-  NodeFree now;
-  if (limited == limited_.end()) {
-    now = free_[node];
-    now.gpus &= ~gpus;
-    SubtractFrom(now, amount);
-    now.island_gpus = nodes_->IslandGpus(node, now.gpus);
-  } else {
-    undo.limited = limited->second;
-    limited->second.unlimited.gpus &= ~gpus;
-    SubtractFrom(limited->second.unlimited, amount);
-    SubtractFrom(limited->second.for_all, amount);
-    if (lasting) SubtractFrom(limited->second.for_lasting, amount);
-    now = Effective(node, limited->second);
+  Limited* const limited = Remember(node);
+  if (limited != nullptr) {
+    limited->unlimited.gpus &= ~gpus;
+    SubtractFrom(limited->unlimited, amount);
+    SubtractFrom(limited->for_all, amount);
+    if (lasting) SubtractFrom(limited->for_lasting, amount);
+    Set(node, Effective(node, *limited));
+    return;
   }
-  undo_.push_back(std::move(undo));
+  NodeFree now = free_[node];
+  now.gpus &= ~gpus;
+  SubtractFrom(now, amount);
+  RaiseToNothing(now);
+  now.island_gpus = nodes_->IslandGpus(node, now.gpus);
   Set(node, now);
 }
 
@@ -170,17 +185,13 @@ void Board::Give(const NodeShare& share) {
     free.memory_bytes += share.amount.memory_bytes;
     free.island_gpus = nodes_->IslandGpus(share.node, free.gpus);
   };
-  NodeFree now = free_[share.node];
-  Undo undo{share.node, now, std::nullopt};
-  auto limited = limited_.find(share.node);
-  if (limited == limited_.end()) {
-    add(now);
-  } else {
-    undo.limited = limited->second;
-    add(limited->second.unlimited);
-    now = Effective(share.node, limited->second);
+  if (Limited* const limited = Remember(share.node)) {
+    add(limited->unlimited);
+    Set(share.node, Effective(share.node, *limited));
+    return;
   }
-  undo_.push_back(std::move(undo));
+  NodeFree now = free_[share.node];
+  add(now);
   Set(share.node, now);
 }
 
@@ -195,7 +206,10 @@ void Board::KeepBack(int node, const NodeFree& most, bool from_lasting_only) {
 void Board::UndoTo(size_t mark) {
   while (undo_.size() > mark) {
     const Undo& undo = undo_.back();
-    if (undo.limited.has_value()) limited_[undo.node] = *undo.limited;
+    if (undo.was_limited) {
+      limited_[undo.node] = limited_undo_.back();
+      limited_undo_.pop_back();
+    }
     Set(undo.node, undo.before);
     undo_.pop_back();
   }

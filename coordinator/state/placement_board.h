@@ -53,7 +53,7 @@ class Board {
   // Takes since `mark` are undone by UndoTo(mark); Commit forgets them.
   size_t Mark() const { return undo_.size(); }
   void UndoTo(size_t mark);
-  void Commit() { undo_.clear(); }
+  void Commit() { undo_.clear(), limited_undo_.clear(); }
 
  private:
   struct Limited {
@@ -63,11 +63,13 @@ class Board {
   };
   struct Undo {
     int node;
+    bool was_limited;  // then the last of limited_undo_ goes with it
     NodeFree before;
-    std::optional<Limited> limited;
   };
 
   void Set(int node, const NodeFree& now);
+  // The node's limits, after what is there was put on record; null: it has none.
+  Limited* Remember(int node);
   void Subtract(int node, uint64_t gpus, const Amount& amount, bool lasting);
   NodeFree Effective(int node, const Limited& limited) const;
 
@@ -78,6 +80,7 @@ class Board {
   absl::flat_hash_map<int, Limited> limited_;
   std::vector<std::optional<NodeIndex>> indices_;  // by labels
   std::vector<Undo> undo_;
+  std::vector<Limited> limited_undo_;
 };
 
 // Positions of GPUs for `ranks` ranks of `each`, in rank order, out of the bits `free`: in one

@@ -24,6 +24,7 @@ NodeIndex::NodeIndex(const NodeTable& nodes, std::vector<int> members,
     rack_of_[position] = static_cast<int>(racks_.size()) - 1;
   }
   rack_counts_.resize(racks_.size() * buckets_);
+  rack_free_.resize(racks_.size());
   for (int position = 0; position < size(); ++position) {
     position_[members_[position]] = position;
     Add(position, free[members_[position]]);
@@ -38,6 +39,7 @@ void NodeIndex::Add(int position, const NodeFree& free) {
   word.island_gpus = std::max(word.island_gpus, free.island_gpus);
   ++counts_[free.gpu_count];
   ++rack_counts_[rack_of_[position] * buckets_ + free.gpu_count];
+  rack_free_[rack_of_[position]] += free.gpu_count;
 }
 
 void NodeIndex::Tighten(Word& word, int first_position, const std::vector<NodeFree>& free) {
@@ -57,18 +59,15 @@ void NodeIndex::Changed(int node, const NodeFree& before, const std::vector<Node
   old.members &= ~(uint64_t{1} << (position % 64));
   --counts_[before.gpu_count];
   --rack_counts_[rack_of_[position] * buckets_ + before.gpu_count];
-  if (before.cpu_millis >= old.cpu_millis || before.memory_bytes >= old.memory_bytes ||
-      before.island_gpus >= old.island_gpus) {
-    Tighten(old, position / 64 * 64, free);
-  }
+  rack_free_[rack_of_[position]] -= before.gpu_count;
+  if (old.members == 0) old = Word();
   Add(position, free[node]);
 }
 
-int NodeIndex::FindInBucket(const Word* words, const NodeNeed& need, int begin, int end,
-                            std::span<const int> excluded,
-                            const std::vector<NodeFree>& free) const {
+int NodeIndex::FindInBucket(Word* words, const NodeNeed& need, int begin, int end,
+                            std::span<const int> excluded, const std::vector<NodeFree>& free) {
   for (int w = begin / 64; w * 64 < end; ++w) {
-    const Word& word = words[w];
+    Word& word = words[w];
     if (word.members == 0 || word.cpu_millis < need.cpu_millis ||
         word.memory_bytes < need.memory_bytes || word.island_gpus < need.island_gpus) {
       continue;
@@ -76,6 +75,7 @@ int NodeIndex::FindInBucket(const Word* words, const NodeNeed& need, int begin, 
     uint64_t left = word.members;
     if (w * 64 < begin) left &= ~uint64_t{0} << (begin - w * 64);
     if (end - w * 64 < 64) left &= (uint64_t{1} << (end - w * 64)) - 1;
+    bool any_fits = left == 0;
     for (; left != 0; left &= left - 1) {
       const int position = w * 64 + std::countr_zero(left);
       const NodeFree& one = free[members_[position]];
@@ -83,20 +83,24 @@ int NodeIndex::FindInBucket(const Word* words, const NodeNeed& need, int begin, 
           one.island_gpus < need.island_gpus) {
         continue;
       }
+      any_fits = true;
       if (!excluded.empty() &&
           std::binary_search(excluded.begin(), excluded.end(), members_[position])) {
         continue;
       }
       return position;
     }
+    if (!any_fits) Tighten(word, w * 64, free);
   }
   return -1;
 }
 
-int NodeIndex::Find(const NodeNeed& need, int begin, int end, std::span<const int> excluded,
-                    const std::vector<NodeFree>& free) const {
+int NodeIndex::Find(const NodeNeed& need, int rack, std::span<const int> excluded,
+                    const std::vector<NodeFree>& free) {
+  const int begin = rack < 0 ? 0 : racks_[rack].begin;
+  const int end = rack < 0 ? size() : racks_[rack].end;
   for (int64_t gpus = need.gpus; gpus < buckets_; ++gpus) {
-    if (counts_[gpus] == 0) continue;
+    if ((rack < 0 ? counts_[gpus] : rack_counts_[rack * buckets_ + gpus]) == 0) continue;
     const int found = FindInBucket(&table_[gpus * words_], need, begin, end, excluded, free);
     if (found >= 0) return found;
   }

@@ -42,10 +42,12 @@ class NodeIndex {
   // How many nodes have exactly so many GPUs free.
   int Count(int gpus) const { return counts_[gpus]; }
   int Count(int rack, int gpus) const { return rack_counts_[rack * buckets_ + gpus]; }
+  // Free GPUs of a rack in all.
+  int64_t FreeOfRack(int rack) const { return rack_free_[rack]; }
 
-  // The first member of [begin, end) with the least free GPUs that are enough; -1: none.
-  int Find(const NodeNeed& need, int begin, int end, std::span<const int> excluded,
-           const std::vector<NodeFree>& free) const;
+  // The first member of a rack (-1: of all) with the least free GPUs that are enough; -1: none.
+  int Find(const NodeNeed& need, int rack, std::span<const int> excluded,
+           const std::vector<NodeFree>& free);
   // An upper bound of what one member has beside GPUs.
   int64_t MostCpuMillis() const;
   int64_t MostMemory() const;
@@ -53,15 +55,16 @@ class NodeIndex {
  private:
   struct Word {
     uint64_t members = 0;
-    int64_t cpu_millis = -1;  // the most of one member, or more
+    // The most of one member, or more: what nodes give is subtracted when it matters.
+    int64_t cpu_millis = -1;
     int64_t memory_bytes = -1;
     int32_t island_gpus = -1;
   };
 
   void Add(int position, const NodeFree& free);
   void Tighten(Word& word, int first_position, const std::vector<NodeFree>& free);
-  int FindInBucket(const Word* words, const NodeNeed& need, int begin, int end,
-                   std::span<const int> excluded, const std::vector<NodeFree>& free) const;
+  int FindInBucket(Word* words, const NodeNeed& need, int begin, int end,
+                   std::span<const int> excluded, const std::vector<NodeFree>& free);
 
   std::vector<int> members_;
   std::vector<int> position_;  // by node; -1: not a member
@@ -72,6 +75,7 @@ class NodeIndex {
   std::vector<Word> table_;
   std::vector<int> counts_;
   std::vector<int> rack_counts_;
+  std::vector<int64_t> rack_free_;
 };
 
 }  // namespace tanren::coordinator

@@ -1,6 +1,7 @@
 #include "coordinator/state/schedule_limits.h"
 
 #include "coordinator/state/placement_shape.h"
+#include "coordinator/state/schedule_walk.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -11,12 +12,17 @@ uint64_t BoundedArray(const Job& job) { return job.spec().array_running() > 0 ? 
 
 Limits::Limits(const Cluster& cluster) : cluster_(cluster) {
   for (const auto& [subject, quota] : cluster.quotas) subjects_[subject];
-  for (uint64_t id : cluster.holding) Start(*cluster.FindJob(id));
+  if (subjects_.empty()) return;
+  JobWalk walk(cluster);
+  for (uint64_t id : cluster.holding) AddToSubjects(walk(id), &Held::now);
 }
 
 void Limits::Add(const Job& job, Count Held::*when) {
   if (const uint64_t array = BoundedArray(job); array != 0) ++(arrays_[array].*when).jobs;
-  if (subjects_.empty()) return;
+  if (!subjects_.empty()) AddToSubjects(job, when);
+}
+
+void Limits::AddToSubjects(const Job& job, Count Held::*when) {
   const Amount total = TotalOf(job.spec());
   const auto count = [&](const std::string& subject) {
     auto found = subjects_.find(subject);
@@ -64,6 +70,13 @@ std::optional<LimitBroken> Limits::Broken(const Job& job, bool lasting) const {
   }
   const uint64_t array = BoundedArray(job);
   if (array == 0) return std::nullopt;
+  if (!arrays_counted_) {
+    arrays_counted_ = true;
+    JobWalk walk(cluster_);
+    for (uint64_t id : cluster_.holding) {
+      if (const uint64_t other = BoundedArray(walk(id)); other != 0) ++arrays_[other].now.jobs;
+    }
+  }
   auto found = arrays_.find(array);
   const int64_t running = found == arrays_.end()
                               ? 0

@@ -44,12 +44,15 @@ class Limits {
   };
 
   void Add(const Job& job, Count Held::*when);
+  void AddToSubjects(const Job& job, Count Held::*when);
   std::optional<LimitBroken> BrokenQuota(const std::string& subject, const Job& job,
                                          bool lasting) const;
 
   const Cluster& cluster_;
   absl::flat_hash_map<std::string, Held> subjects_;  // those that have a quota
-  absl::flat_hash_map<uint64_t, Held> arrays_;       // those that are bounded
+  // Those that are bounded; of what ran before, counted when one is first asked about.
+  mutable absl::flat_hash_map<uint64_t, Held> arrays_;
+  mutable bool arrays_counted_ = false;
 };
 
 }  // namespace tanren::coordinator

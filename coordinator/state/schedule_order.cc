@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "coordinator/state/placement_shape.h"
+#include "coordinator/state/schedule_walk.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -32,12 +34,9 @@ bool Met(const Cluster& cluster, const Dependency& dependency) {
 
 FairShare::FairShare(const Cluster& cluster, const ScheduleOptions& options, Now now,
                      const Job* arriving) {
-  for (uint64_t id : cluster.holding) {
-    const Job& job = *cluster.FindJob(id);
-    Want(job);
-    AddUse(job, now);
-  }
-  for (uint64_t id : cluster.pending) Want(*cluster.FindJob(id));
+  JobWalk holding(cluster), pending(cluster);
+  for (uint64_t id : cluster.holding) AddUse(holding(id), now);
+  for (uint64_t id : cluster.pending) Want(pending(id));
   if (arriving != nullptr) Want(*arriving);
   Weigh(cluster, options, now, "user/", users_);
   Weigh(cluster, options, now, "project/", projects_);
@@ -120,14 +119,15 @@ std::vector<QueuedJob> Queue(const Cluster& cluster, const ScheduleOptions& opti
       priority += static_cast<double>(now.wall_ms - job.submitted_ms()) /
                   static_cast<double>(options.ageing_ms);
     }
-    queue.push_back({&job, priority});
+    queue.push_back({&job, priority, job.submitted_ms(), job.id()});
   };
   queue.reserve(cluster.pending.size() + 1);
-  for (uint64_t id : cluster.pending) add(*cluster.FindJob(id));
+  JobWalk walk(cluster);
+  for (uint64_t id : cluster.pending) add(walk(id));
   if (arriving != nullptr) add(*arriving);
   std::sort(queue.begin(), queue.end(), [](const QueuedJob& a, const QueuedJob& b) {
-    return std::tuple(-a.priority, a.job->submitted_ms(), a.job->id()) <
-           std::tuple(-b.priority, b.job->submitted_ms(), b.job->id());
+    if (a.priority != b.priority) return a.priority > b.priority;
+    return std::pair(a.submitted_ms, a.id) < std::pair(b.submitted_ms, b.id);
   });
   return queue;
 }

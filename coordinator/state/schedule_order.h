@@ -44,6 +44,8 @@ class FairShare {
 struct QueuedJob {
   const Job* job = nullptr;
   double priority = 0;  // with ageing and fair share
+  int64_t submitted_ms = 0;
+  uint64_t id = 0;
 };
 
 // Whether the job may be looked at at all; its dependencies and back-off are others' questions.

@@ -143,7 +143,7 @@ bool Pass::TryStart(const Job& job, const Shape& shape, bool lasting) {
     for (const GangPart& part : parts) free_now_.Take(part.share, lasting);
     free_now_.Commit();
   }
-  if (waiting_left_ > 0) begun_.push_back({EndOf(job, now_.wall_ms), job.id(), SharesOf(parts)});
+  if (waiting_left_ > 0) Begin(job, parts);
   limits_.Start(job);
   plan_.starts.push_back({job.id(), ToPlacements(job.spec(), shape, nodes_, std::move(parts))});
   Say(job, {Verdict::Kind::kStarts});
@@ -183,6 +183,11 @@ void Pass::Wait(const Job& job, const Shape& shape) {
   }
 }
 
+void Pass::Begin(const Job& job, const std::vector<GangPart>& parts) {
+  begun_shares_.push_back(SharesOf(parts));
+  begun_.push_back({EndOf(job, now_.wall_ms), job.id(), begun_shares_.back()});
+}
+
 void Pass::MakeFreeing() {
   if (freeing_.has_value()) return;
   freeing_ = beside_reserved_.has_value() ? *beside_reserved_ : free_now_;
@@ -202,7 +207,7 @@ void Pass::KeepForSoon(const Job& job, const std::vector<GangPart>& parts) {
     if (future_.has_value()) future_->Take(part.share, true);
   }
   if (future_.has_value()) future_->Commit();
-  begun_.push_back({EndOf(job, now_.wall_ms), job.id(), SharesOf(parts)});
+  Begin(job, parts);
   limits_.KeepFor(job);
 }
 
@@ -250,11 +255,21 @@ bool Pass::Preempt(const Job& job, const Shape& shape) {
     plan_.preemptions.push_back({id, job.id()});
     verdict.waits_for.push_back(id);
     for (const NodeShare& share : Running()[victim].shares) freeing_->Give(share);
+    if (future_.has_value()) ReleaseInFuture(Running()[victim]);
   }
   std::vector<GangPart> parts;
   if (PlaceGang(shape, *freeing_, parts)) KeepForSoon(job, parts);
   Say(job, std::move(verdict));
   return true;
+}
+
+void Pass::ReleaseInFuture(const RunningJob& victim) {
+  const auto later =
+      std::find_if(releases_.begin() + released_, releases_.end(),
+                   [&](const Release& release) { return release.job == victim.job->id(); });
+  if (later == releases_.end()) return;  // it had ended by then anyway
+  for (const NodeShare& share : victim.shares) future_->Give(share);
+  releases_.erase(later);
 }
 
 void Pass::PrepareFuture() {

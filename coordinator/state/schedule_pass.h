@@ -3,6 +3,7 @@
 #define TANREN_COORDINATOR_STATE_SCHEDULE_PASS_H_
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -66,6 +67,10 @@ class Pass {
   void KeepForSoon(const Job& job, const std::vector<GangPart>& parts);
   void PrepareFuture();
   int64_t EndOf(const Job& job, int64_t start_ms) const;
+  // The job holds `parts` from now on.
+  void Begin(const Job& job, const std::vector<GangPart>& parts);
+  // A victim's share is free at the time of the last reservation too.
+  void ReleaseInFuture(const RunningJob& victim);
   void Say(const Job& job, Verdict verdict);
 
   const Cluster& cluster_;
@@ -94,6 +99,7 @@ class Pass {
   std::optional<std::vector<RunningJob>> running_;
   absl::flat_hash_set<int> stopped_here_;  // positions in running_
   std::vector<Release> begun_;             // by this pass: how they will end
+  std::deque<std::vector<NodeShare>> begun_shares_;
   std::vector<Release> releases_;
   int released_ = 0;
   int waiting_left_ = 0;

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <limits>
-#include <span>
 #include <tuple>
+
+#include "coordinator/state/schedule_walk.h"
 
 namespace tanren::coordinator {
 namespace {
 
-RunningJob Describe(const Job& job, const Cluster& cluster, const NodeTable& nodes, Now now) {
+RunningJob Describe(const Job& job, const NodeTable& nodes, Now now) {
   RunningJob running;
   running.job = &job;
   const Attempt& attempt = job.attempt();
@@ -49,8 +50,9 @@ RunningJob Describe(const Job& job, const Cluster& cluster, const NodeTable& nod
 std::vector<RunningJob> RunningJobs(const Cluster& cluster, const NodeTable& nodes, Now now) {
   std::vector<RunningJob> running;
   running.reserve(cluster.holding.size());
+  JobWalk walk(cluster);
   for (uint64_t id : cluster.holding) {
-    RunningJob one = Describe(*cluster.FindJob(id), cluster, nodes, now);
+    RunningJob one = Describe(walk(id), nodes, now);
     if (!one.shares.empty()) running.push_back(std::move(one));
   }
   return running;

@@ -3,8 +3,10 @@
 #define TANREN_COORDINATOR_STATE_SCHEDULE_RUNNING_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "coordinator/state/cluster.h"
 #include "coordinator/state/placement.h"
 #include "coordinator/state/placement_board.h"
@@ -18,7 +20,7 @@ struct RunningJob {
   bool may_be_stopped = false;
   // GPU milliseconds since its last checkpoint, or since it runs.
   int64_t unsaved_gpu_ms = 0;
-  std::vector<NodeShare> shares;
+  absl::InlinedVector<NodeShare, 2> shares;
 };
 
 // By id. Attempts on nodes that stand for whole clusters are left out.
@@ -28,7 +30,7 @@ std::vector<RunningJob> RunningJobs(const Cluster& cluster, const NodeTable& nod
 struct Release {
   int64_t end_ms = 0;  // 0: not known
   uint64_t job = 0;
-  std::vector<NodeShare> shares;
+  std::span<const NodeShare> shares;  // someone else's
 };
 
 // In the order in which they are thought to happen: those of unknown time last, the oldest first.

@@ -1,0 +1,35 @@
+// Random clusters, jobs and lives of jobs: everything follows from a seed.
+#ifndef TANREN_TESTS_COORDINATOR_STATE_RANDOM_CLUSTER_H_
+#define TANREN_TESTS_COORDINATOR_STATE_RANDOM_CLUSTER_H_
+
+#include <cstdint>
+
+#include "runtime/base/random.h"
+#include "tests/coordinator/state/cluster_builder.h"
+
+namespace tanren::coordinator {
+
+class RandomCluster {
+ public:
+  // Nodes of several kinds in several racks, quotas, and jobs that run and wait.
+  explicit RandomCluster(uint64_t seed);
+
+  // What happens between two passes: some jobs end, come, are held, nodes drain and come back.
+  void Live();
+
+  ClusterBuilder builder;
+
+  int Below(int bound) { return static_cast<int>(random_.NextBelow(bound)); }
+  bool OneIn(int odds) { return Below(odds) == 0; }
+
+ private:
+  void AddNodes();
+  JobSpec RandomSpec();
+  void SubmitSome(int count);
+
+  RandomStream random_;
+};
+
+}  // namespace tanren::coordinator
+
+#endif  // TANREN_TESTS_COORDINATOR_STATE_RANDOM_CLUSTER_H_
