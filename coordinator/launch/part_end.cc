@@ -47,9 +47,30 @@ AttemptEnd::Kind KindOfStop(StopReason reason) {
   return reason == HANG ? AttemptEnd::HUNG : AttemptEnd::STOPPED;
 }
 
+// As mpirun and shells put it into one number.
+int ValueOf(const ProcessEnd& end) {
+  return end.signal != 0 ? kSignalBase + end.signal : end.exit_code;
+}
+
+// What mpirun's own end tells, if it has ended badly and some rank elsewhere may be why: those here
+// were ended by it then, and their ends are older than its own.
+std::optional<ProcessEnd> BlamedByMpirun(const std::vector<ProcessEnd>& ends) {
+  for (const ProcessEnd& mpirun : ends) {
+    if (!mpirun.is_mpirun || !IsBad(mpirun) || !mpirun.refusal.empty()) continue;
+    if (mpirun.exit_code == kBecauseOfAnother) continue;
+    for (const ProcessEnd& rank : ends) {
+      const bool is_its_rank = rank.rank >= 0 && rank.role == mpirun.role;
+      if (is_its_rank && ValueOf(rank) == ValueOf(mpirun)) return rank;
+    }
+    return mpirun;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<ProcessEnd> FirstBadEnd(const std::vector<ProcessEnd>& ends) {
+  if (std::optional<ProcessEnd> blamed = BlamedByMpirun(ends); blamed.has_value()) return blamed;
   const ProcessEnd* launcher = nullptr;
   const ProcessEnd* follower = nullptr;
   for (const ProcessEnd& end : ends) {

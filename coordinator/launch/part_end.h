@@ -16,6 +16,7 @@ struct ProcessEnd {
   int rank = -1;
   int exit_code = 0;
   int signal = 0;
+  bool is_mpirun = false;  // which ends as the rank did that it saw fail first, and ends the others
   // Not empty: it couldn't be started, and this is why. `blame` then says whose fault it was.
   std::string refusal;
   AttemptEnd::Kind blame = AttemptEnd::KIND_UNSPECIFIED;
@@ -36,7 +37,8 @@ struct PartHistory {
 // fill log_tail.
 AttemptEnd EndOfPart(const PartHistory& history);
 
-// The rank that ended first of those that ended badly; -1: none. `ends` as above.
+// The one that is to blame: the first that ended badly, unless mpirun knows better. `ends` as
+// above.
 std::optional<ProcessEnd> FirstBadEnd(const std::vector<ProcessEnd>& ends);
 
 }  // namespace tanren::coordinator

@@ -125,6 +125,7 @@ void Supervisor::OnChildren() {
 
 void Supervisor::OnChildEnd(const Child& child, int status) {
   ProcessEnd end = {.role = child.role, .rank = child.rank};
+  end.is_mpirun = child.rank < 0 && !child.remote.has_value();
   if (WIFEXITED(status)) end.exit_code = WEXITSTATUS(status);
   if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
   if (!child.refusal.empty()) ReadRefusal(child.refusal, end);
