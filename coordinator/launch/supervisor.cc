@@ -105,9 +105,17 @@ absl::Status Supervisor::Begin() {
   TANREN_ASSIGN_OR_RETURN(groups_, GroupsOf(spec_));
   TANREN_ASSIGN_OR_RETURN(user_, FindUser(spec_.part().user(), spec_.allow_root()));
   // Before anything else is opened, which the first process of the namespace would keep open.
-  TANREN_ASSIGN_OR_RETURN(
-      sandbox_,
-      Sandbox::Make({.isolate = spec_.isolate(), .visible = PathsOf(spec_, folder_)}, lease_));
+  const bool isolate = spec_.isolate();
+  std::string why_not;
+  if (isolate && geteuid() != 0) why_not = WhyNotIsolated(lease_);
+  TANREN_ASSIGN_OR_RETURN(sandbox_, Sandbox::Make({.isolate = isolate && why_not.empty(),
+                                                   .visible = PathsOf(spec_, folder_)},
+                                                  lease_));
+  if (why_not.empty()) why_not = sandbox_->degraded();
+  if (!why_not.empty()) {
+    outputs_.Say(groups_.front().role, -1,
+                 fmt::format("the part has no namespaces of its own: {}", why_not));
+  }
   PartProcesses processes = {.supervisor = getpid(),
                              .supervisor_start = telemetry::ProcessStart(getpid())};
   if (sandbox_->is_isolated()) {
@@ -195,6 +203,11 @@ void Supervisor::OnTime() {
     history_.killed = true;
     over_ = true;
   }
+  if (hang_told_by_ms_ == 0 && kill_at_ms_ == 0 && !children_.empty() &&
+      report_.state() == PART_RUNNING && progress_.IsHung(now)) {
+    BeginHangReport();
+  }
+  if (hang_told_by_ms_ != 0 && now >= hang_told_by_ms_ && !report_.hung()) OnHangReportEnd();
   if (publish_at_ms_ != 0 && now >= publish_at_ms_) Publish(true);
 }
 

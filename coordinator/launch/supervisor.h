@@ -83,6 +83,9 @@ class Supervisor {
   // `status` as of waitpid.
   void OnChildEnd(const Child& child, int status);
   void OnTime();
+  // Has what its processes wait in written down, by a process of its own; `hung` is told then.
+  void BeginHangReport();
+  void OnHangReportEnd();
 
   void Stop(StopReason reason, int64_t grace_ms);
   void AddEnd(ProcessEnd end);
@@ -121,6 +124,8 @@ class Supervisor {
   PartHistory history_;
   int64_t kill_at_ms_ = 0;  // 0: nothing is being stopped
   bool is_saving_ = false;
+  pid_t hang_reporter_ = 0;
+  int64_t hang_told_by_ms_ = 0;  // whether the report is ready or not; 0: it doesn't hang
   int64_t publish_at_ms_ = 0;
   bool over_ = false;
 };

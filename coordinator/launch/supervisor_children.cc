@@ -11,6 +11,8 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "coordinator/launch/hang_report.h"
+#include "coordinator/launch/process_table.h"
 #include "coordinator/launch/supervisor.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
@@ -20,6 +22,7 @@ namespace tanren::coordinator {
 namespace {
 
 constexpr int64_t kOthersEndWithinMs = 5'000;
+constexpr int64_t kHangReportWithinMs = 60'000;
 
 }  // namespace
 
@@ -111,6 +114,7 @@ void Supervisor::OnChildren() {
   pid_t process = 0;
   while ((process = waitpid(-1, &status, WNOHANG)) > 0) {
     if (process == sandbox_->first()) over_ = true;
+    if (process == hang_reporter_) OnHangReportEnd();
     const auto it = std::find_if(children_.begin(), children_.end(),
                                  [&](const Child& child) { return child.process == process; });
     if (it == children_.end()) continue;
@@ -140,6 +144,29 @@ void Supervisor::OnChildEnd(const Child& child, int status) {
     kill_at_ms_ = SteadyMs() + kOthersEndWithinMs;
     SignalChildren(SIGTERM);
   }
+}
+
+void Supervisor::BeginHangReport() {
+  hang_told_by_ms_ = SteadyMs() + kHangReportWithinMs;
+  const std::filesystem::path attempt = FoldersOf(spec_.part()).attempt;
+  if (attempt.empty()) return OnHangReportEnd();
+  const std::vector<pid_t> seen_here = sandbox_->Processes();
+  // Within the namespace, where flight records and processes have the same numbers.
+  const absl::StatusOr<pid_t> reporter = sandbox_->Fork([&] {
+    std::vector<pid_t> processes = seen_here;
+    if (sandbox_->is_isolated()) processes = ProcessesInNamespaceOf(getpid());
+    std::erase_if(processes, [](pid_t process) { return process == 1 || process == getpid(); });
+    return WriteHangReport(attempt, "", processes, user_).ok() ? 0 : 1;
+  });
+  if (!reporter.ok()) return OnHangReportEnd();
+  hang_reporter_ = *reporter;
+}
+
+void Supervisor::OnHangReportEnd() {
+  hang_told_by_ms_ = std::max<int64_t>(hang_told_by_ms_, 1);
+  hang_reporter_ = 0;
+  report_.set_hung(true);
+  Publish(true);
 }
 
 }  // namespace tanren::coordinator
