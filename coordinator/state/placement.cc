@@ -168,14 +168,19 @@ class RolePlacer {
     return PlaceInOneRack(ranks, hosts) || PlaceAnywhere(ranks);
   }
 
-  // No node holds more ranks than this.
+  // No node holds more ranks than this. Where GPUs bound it, that is near enough to what holds.
   int64_t MostOnOne(int64_t ranks) const {
-    int64_t most = std::min(role_.most_per_node, ranks);
+    const int64_t most = std::min(role_.most_per_node, ranks);
     const Amount& each = role_.per_rank;
-    if (each.gpus > 0) most = std::min(most, index_.most_gpus() / each.gpus);
-    if (each.cpu_millis > 0) most = std::min(most, index_.MostCpuMillis() / each.cpu_millis);
-    if (each.memory_bytes > 0) most = std::min(most, index_.MostMemory() / each.memory_bytes);
-    return most;
+    if (each.gpus > 0) {
+      int gpus = index_.most_gpus();
+      while (gpus > 0 && index_.Count(gpus) == 0) --gpus;
+      return std::min(most, gpus / each.gpus);
+    }
+    int64_t bound = most;
+    if (each.cpu_millis > 0) bound = std::min(bound, index_.MostCpuMillis() / each.cpu_millis);
+    if (each.memory_bytes > 0) bound = std::min(bound, index_.MostMemory() / each.memory_bytes);
+    return bound;
   }
 
   // The nodes that hold the most ranks go first, so that no choice has fewer hosts.

@@ -68,6 +68,7 @@ void NodeTable::AddIslands(Entry& entry) {
   int numbers[kMostGpusOfNode];
   for (int i = 0; i < count; ++i) {
     const int number = gpus[i].island();
+    if (gpus[i].index() != i) entry.index_is_position = false;
     int known = 0;
     while (known < entry.islands && numbers[known] != number) ++known;
     if (known == entry.islands) {
@@ -134,15 +135,16 @@ NodeFree NodeTable::FreeNow(int node) const {
 }
 
 uint64_t NodeTable::Bits(int node, std::span<const int32_t> indices) const {
+  uint64_t bits = 0;
+  if (entries_[node].index_is_position) {
+    for (int32_t index : indices) {
+      if (index >= 0 && index < kMostGpusOfNode) bits |= uint64_t{1} << index;
+    }
+    return bits & entries_[node].gpus;
+  }
   const auto& gpus = entries_[node].node->gpus();
   const int count = std::min(gpus.size(), kMostGpusOfNode);
-  uint64_t bits = 0;
   for (int32_t index : indices) {
-    // Nearly always the index is the position.
-    if (index >= 0 && index < count && gpus[index].index() == index) {
-      bits |= uint64_t{1} << index;
-      continue;
-    }
     for (int i = 0; i < count; ++i) {
       if (gpus[i].index() == index) bits |= uint64_t{1} << i;
     }

@@ -57,6 +57,7 @@ class NodeTable {
     int first_island = 0;
     int islands = 0;  // 0: all its GPUs are one
     uint64_t gpus = 0;
+    bool index_is_position = true;  // of every GPU
   };
 
   // Keeps pointers into `cluster`.

@@ -20,7 +20,7 @@ struct RunningJob {
   bool may_be_stopped = false;
   // GPU milliseconds since its last checkpoint, or since it runs.
   int64_t unsaved_gpu_ms = 0;
-  absl::InlinedVector<NodeShare, 2> shares;
+  absl::InlinedVector<NodeShare, 1> shares;
 };
 
 // By id. Attempts on nodes that stand for whole clusters are left out.
