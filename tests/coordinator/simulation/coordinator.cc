@@ -36,6 +36,7 @@ void Coordinator::Start() {
   ++world_.figures.coordinator_starts;
   world_.trace.Add(world_.now_us(), "coordinator starts");
   store_.Crash();
+  Observe();  // a write without an answer may have landed
   const auto records = store_.Records();
   auto cluster = Restore(*records);
   if (!cluster.ok()) {
@@ -98,7 +99,9 @@ void Coordinator::RestoreBackup() {
   Crash(dice_.Chance(0.5), false);
   world_.trace.Add(world_.now_us(), "store restored", -1, 0, 0,
                    static_cast<int64_t>(backup_->last_sequence()));
+  ++restores_;
   store_.Restore(*backup_);
+  observed_ = store_.last_sequence();
   const auto cluster = Restore(*store_.Records());
   if (cluster.ok()) world_.history->RolledBack(*cluster);
 }
@@ -106,7 +109,9 @@ void Coordinator::RestoreBackup() {
 void Coordinator::Disarm() {
   crash_at_.reset();
   paused_until_us_ = 0;
-  if (core_ != nullptr && !writing_.has_value()) store_.Crash();  // forgets faults to come
+  if (core_ == nullptr) return;
+  store_.Crash();  // forgets faults to come
+  Observe();
 }
 
 // --------------------------------------------------------------------------------- inputs
@@ -140,7 +145,10 @@ void Coordinator::Report(uint64_t stream, int node, const NodeReport& report) {
   input.node = World::NodeName(node);
   input.report = report;
   input.stream = stream;
-  Enqueue(std::move(input), nullptr);
+  Enqueue(std::move(input), [this, stream, node](const absl::Status& status, const auto&) {
+    // Not of a node that has joined: its agent is to join anew.
+    if (!status.ok()) Refuse(stream, node);
+  });
 }
 
 void Coordinator::StreamEnded(uint64_t stream, int node) {
@@ -198,6 +206,10 @@ void Coordinator::StepInto(const Waiting& waiting, Batch& batch) {
     core_streams_[World::NodeIndex(join->node.name())] = join->stream;
   }
   Outcome outcome = core_->Step(waiting.input, now());
+  if (absl::IsInternal(outcome.status)) {
+    world_.Violate("the core makes no event that isn't legal",
+                   std::string(outcome.status.message()));
+  }
   for (HistoryEvent& event : outcome.commit.events) batch.commit.events.push_back(std::move(event));
   for (Record& record : outcome.commit.records) batch.commit.records.push_back(std::move(record));
   for (auto& [name, orders] : outcome.orders) {
@@ -211,18 +223,23 @@ void Coordinator::StepInto(const Waiting& waiting, Batch& batch) {
 }
 
 absl::Status Coordinator::Write(const Commit& commit) {
-  const uint64_t before = store_.last_sequence();
   const absl::Status status = store_.Write(commit);
-  if (store_.last_sequence() > before) {
-    ++world_.figures.commits;
-    for (const HistoryEvent& event : commit.events) {
-      world_.history->Durable(event);
-      if (event.has_job_submitted()) {
-        highest_job_ = std::max(highest_job_, event.job_submitted().job().id());
-      }
+  Observe();
+  return status;
+}
+
+void Coordinator::Observe() {
+  if (store_.last_sequence() == observed_) return;
+  ++world_.figures.commits;
+  const int count = static_cast<int>(store_.last_sequence() - observed_);
+  const auto events = store_.Events(observed_ + 1, count);
+  observed_ = store_.last_sequence();
+  for (const HistoryEvent& event : *events) {
+    world_.history->Durable(event);
+    if (event.has_job_submitted()) {
+      highest_job_ = std::max(highest_job_, event.job_submitted().job().id());
     }
   }
-  return status;
 }
 
 void Coordinator::Finish() {

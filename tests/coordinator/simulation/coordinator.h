@@ -53,6 +53,8 @@ class Coordinator {
   bool Forwards(const AttemptToken& token, int node) const;
 
   bool runs() const { return core_ != nullptr; }
+  // How often its store was replaced: what was answered before is void.
+  uint64_t restores() const { return restores_; }
   // As of the last step, which may not be durable yet; null while it doesn't run.
   const Core* core() const { return core_.get(); }
   Now now() const;
@@ -80,8 +82,9 @@ class Coordinator {
   void Work();
   void StepInto(const Waiting& waiting, Batch& batch);
   void Finish();
-  // Writes, and lets the checker see what became durable.
   absl::Status Write(const Commit& commit);
+  // Lets the checker see what has become durable.
+  void Observe();
   void Send(Batch& batch, size_t parts);
   void CompareWithStore();
   void Refuse(uint64_t stream, int node);
@@ -93,6 +96,8 @@ class Coordinator {
   MemoryStore store_;
   bool locked_ = false;
   std::optional<MemoryImage> backup_;
+  uint64_t observed_ = 0;  // the last event that the checker has seen
+  uint64_t restores_ = 0;
   uint64_t highest_epoch_ = 0;
   uint64_t highest_job_ = 0;
   bool slow_disk_ = false;

@@ -87,13 +87,19 @@ void Evidence::Ended(int node, const PartSpec& part) {
   --living_;
 }
 
-void Evidence::CheckGivenAway(int node) {
+bool Evidence::Lives(uint64_t job, uint64_t epoch) const {
+  const auto runs = by_job_.find(job);
+  // Keys are in the order of their epochs.
+  return runs != by_job_.end() && std::get<0>(runs->second.rbegin()->first) >= epoch;
+}
+
+void Evidence::CheckGivenAway(int node, uint64_t epoch) {
   const auto& here = on_node_[static_cast<size_t>(node)];
-  if (here.empty()) return;
+  if (here.empty() || std::get<0>(*here.rbegin()) < epoch) return;
   world_.Violate(
       "nothing outlives lease and grace",
-      fmt::format("n{} counts as lost while attempt {} lives there", node, Text(*here.begin())),
-      std::get<1>(*here.begin()));
+      fmt::format("n{} counts as lost while attempt {} lives there", node, Text(*here.rbegin())),
+      std::get<1>(*here.rbegin()));
 }
 
 void Evidence::CheckPartEnded(int node, const AttemptToken& token) {

@@ -27,10 +27,12 @@ class Evidence {
   void Ended(int node, const PartSpec& part);
 
   bool AnyOn(int node) const { return !on_node_[static_cast<size_t>(node)].empty(); }
-  bool Lives(uint64_t job) const { return by_job_.contains(job); }
+  // Whether an attempt of the job that was placed in `epoch` or later lives.
+  bool Lives(uint64_t job, uint64_t epoch) const;
   size_t living() const { return living_; }
-  // The coordinator has given up `node`: nothing may live there.
-  void CheckGivenAway(int node);
+  // The coordinator has given up `node`: nothing that was placed in `epoch` or later may live
+  // there.
+  void CheckGivenAway(int node, uint64_t epoch);
   // One part of an attempt has been counted as ended: that one may not live.
   void CheckPartEnded(int node, const AttemptToken& token);
   // A gang of which a part is missing for longer than `bound_us`.

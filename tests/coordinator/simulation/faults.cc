@@ -37,6 +37,7 @@ constexpr std::array<Kind, static_cast<size_t>(FaultKind::kCount)> kKinds = {{
     {"partition-down", 5, 500, 40'000, true},
     {"flapping", 4, 5'000, 30'000, true},
     {"bad-network", 5, 2'000, 30'000, false},
+    {"remove-node", 2, 0, 0, true},
     {"drain", 2, 5'000, 60'000, true},
 }};
 

@@ -29,6 +29,7 @@ enum class FaultKind {
   kPartitionDown,  // what nodes are told is lost
   kFlapping,
   kBadNetwork,  // loss, duplication, reordering and delay, everywhere
+  kRemoveNode,  // by an administrator, who may be wrong
   kDrain,       // an administrator drains a node (detail odd: evicting what runs there)
   kCount,
 };

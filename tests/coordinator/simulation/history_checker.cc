@@ -92,7 +92,7 @@ void HistoryChecker::ChangeNode(const HistoryEvent& event) {
   } else if (event.has_node_state_changed()) {
     const auto& changed = event.node_state_changed();
     world_.trace.Add(world_.now_us(), "node state", index(changed.node()), 0, 0, changed.state());
-    if (changed.state() == Node::LOST) world_.evidence->CheckGivenAway(index(changed.node()));
+    if (changed.state() == Node::LOST) world_.evidence->CheckGivenAway(index(changed.node()), 0);
     if (changed.state() == Node::UP) {
       nodes_down_.erase(changed.node());
     } else {
@@ -101,7 +101,8 @@ void HistoryChecker::ChangeNode(const HistoryEvent& event) {
   } else if (event.has_node_drained()) {
     world_.trace.Add(world_.now_us(), "node drained", index(event.node_drained().node()));
   } else if (event.has_node_removed()) {
-    world_.evidence->CheckGivenAway(index(event.node_removed().node()));
+    // What an epoch of the past left there is being fenced, removed or not.
+    world_.evidence->CheckGivenAway(index(event.node_removed().node()), epoch_);
   }
 }
 
@@ -133,7 +134,7 @@ void HistoryChecker::ChangeJob(const HistoryEvent& event) {
     Known* job = Find(ended.job(), "ended");
     if (job == nullptr) return;
     Expect(job->state == PENDING, ended.job(), "it ends while an attempt holds nodes");
-    if (world_.evidence->Lives(ended.job())) {
+    if (world_.evidence->Lives(ended.job(), epoch_)) {
       world_.Violate("terminal is final: nothing of it lives",
                      fmt::format("job {} ends while its processes live", ended.job()), ended.job());
     }
@@ -144,6 +145,7 @@ void HistoryChecker::ChangeJob(const HistoryEvent& event) {
     Expect(it != jobs_.end() && it->second.ended_for_good, event.job_forgotten().job(),
            "a job that has not ended is forgotten");
     jobs_.erase(event.job_forgotten().job());
+    forgotten_.insert(event.job_forgotten().job());
   }
 }
 
@@ -202,8 +204,9 @@ void HistoryChecker::ChangeAttempt(const HistoryEvent& event) {
     node->second = true;
     GiveBack(*job, part.node());
     const auto saved = saved_.find(KeyOf(part.token()));
-    if (part.end().kind() == AttemptEnd::SAVED && saved != saved_.end() &&
-        job->published_step < saved->second) {
+    // What an epoch of the past saves is not taken.
+    if (part.end().kind() == AttemptEnd::SAVED && part.token().epoch() == epoch_ &&
+        saved != saved_.end() && job->published_step < saved->second) {
       world_.Violate("what was saved is published",
                      fmt::format("attempt {} saved step {} and ended; published is {}",
                                  TokenText(part.token()), saved->second, job->published_step),
@@ -313,7 +316,7 @@ void HistoryChecker::Acknowledged(const std::string& request, const std::vector<
       world_.Violate("no id is reused",
                      fmt::format("job {} answers {} and {}", job, owner->second, request), job);
     }
-    if (!jobs_.contains(job)) {
+    if (!jobs_.contains(job) && !forgotten_.contains(job)) {
       world_.Violate("no acknowledged job is lost",
                      fmt::format("job {} is acknowledged and not durable", job), job);
     }
@@ -326,6 +329,7 @@ void HistoryChecker::RolledBack(const Cluster& cluster) {
   jobs_.clear();
   gpus_.clear();
   nodes_down_.clear();
+  for (const auto& [id, job] : cluster.jobs) forgotten_.erase(id);
   for (const auto& [name, node] : cluster.nodes) {
     if (node.state() != Node::UP) nodes_down_.insert(name);
   }
@@ -349,8 +353,9 @@ void HistoryChecker::RolledBack(const Cluster& cluster) {
     }
   }
   std::erase_if(answers_, [this](const auto& answer) {
-    return std::any_of(answer.second.begin(), answer.second.end(),
-                       [this](uint64_t job) { return !jobs_.contains(job); });
+    return std::any_of(answer.second.begin(), answer.second.end(), [this](uint64_t job) {
+      return !jobs_.contains(job) && !forgotten_.contains(job);
+    });
   });
 }
 
@@ -372,6 +377,7 @@ void HistoryChecker::CheckAll(const Cluster& cluster) {
   for (const auto& [id, known] : jobs_) CheckJob(cluster, id);
   for (const auto& [request, jobs] : answers_) {
     for (const uint64_t job : jobs) {
+      if (forgotten_.contains(job)) continue;
       if (!jobs_.contains(job) || cluster.FindJob(job) == nullptr) {
         world_.Violate("no acknowledged job is lost",
                        fmt::format("job {} of {} is gone", job, request), job);

@@ -68,6 +68,7 @@ class HistoryChecker {
   std::map<uint64_t, Known> jobs_;
   std::map<std::pair<std::string, int>, uint64_t> gpus_;  // node, GPU -> job
   std::set<std::string> nodes_down_;
+  std::set<uint64_t> forgotten_;                          // ended, and their time is over
   std::set<uint64_t> used_ids_;                           // ever, also before a roll-back
   std::map<std::string, std::vector<uint64_t>> answers_;  // by "<user>/<request id>"
   std::map<uint64_t, std::string> owner_;                 // of an acknowledged id

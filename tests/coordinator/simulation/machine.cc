@@ -38,12 +38,13 @@ void Machine::Launch(const PartSpec& spec) {
   part.spec = spec;
   part.is_head = spec.placements(0).node() == World::NodeName(node_);
   world_.trace.Add(world_.now_us(), "launch", node_, spec.token().job(), spec.token().attempt());
+  Changed();
+  if (!world_.calm && dice_.Chance(0.004)) return;  // its start hangs until it is stopped
   const int64_t fork_us =
       dice_.Chance(0.02) ? dice_.Between(0, 3 * kSecond) : dice_.Between(2, 120) * kMillisecond;
   world_.queue.After(fork_us, [this, key, boot = boots_, folder = folders_] {
     if (boot == boots_ && folder == folders_) Execute(key);
   });
-  Changed();
 }
 
 void Machine::Execute(const TokenKey& key) {

@@ -49,7 +49,10 @@ class Runner {
 
 Runner::Runner(const SimulationOptions& options) : options_(options) {
   world_.seed = options.seed;
+  Dice dice(options.seed, Purpose::kCoordinator, 1);
   world_.core_options.stop_grace_ms = 5'000;
+  world_.core_options.start_limit_ms = 60'000;
+  if (dice.Chance(0.3)) world_.core_options.keep_ended_jobs = dice.Between(0, 20);
   world_.core_options.default_restart.set_retries(3);
   world_.core_options.default_restart.set_first_delay_ms(1'000);
   world_.core_options.default_restart.set_longest_delay_ms(8'000);
@@ -204,6 +207,9 @@ void Runner::Inject(const Fault& fault) {
       later([this] { world_.network->conditions = {}; });
       break;
     }
+    case FaultKind::kRemoveNode:
+      for (const int node : NodesOf(fault)) users_->RemoveNode(node);
+      break;
     case FaultKind::kDrain:
       for (const int node : NodesOf(fault)) {
         users_->Drain(node, detail % 2 == 1);

@@ -47,10 +47,15 @@ void Users::Submit(int plan) {
 
 void Users::Send(std::shared_ptr<Request> request) {
   world_.network->OfUsers([this, request] {
-    world_.coordinator->Call(request->input, [this, request](const absl::Status& status,
-                                                             const std::vector<uint64_t>& jobs) {
-      world_.network->OfUsers([this, request, status, jobs] { Answered(request, status, jobs); });
-    });
+    world_.coordinator->Call(request->input,
+                             [this, request](const absl::Status& status, const auto& jobs) {
+                               const uint64_t restores = world_.coordinator->restores();
+                               world_.network->OfUsers([this, request, status, jobs, restores] {
+                                 // An answer out of a history that is lost counts as lost too.
+                                 if (restores == world_.coordinator->restores())
+                                   Answered(request, status, jobs);
+                               });
+                             });
   });
   world_.queue.After(dice_.Between(500, 4'000) * kMillisecond, [this, request] {
     if (!request->answered) Send(request);
@@ -66,7 +71,8 @@ void Users::Answered(const std::shared_ptr<Request>& request, const absl::Status
   if (!status.ok()) {
     if (first) refused_.insert(request->plan);
     world_.trace.Add(world_.now_us(), "refused", -1, 0, 0, request->plan);
-    if (!absl::IsNotFound(status)) {
+    // What it depends on may be gone with a store that was restored.
+    if (world_.workload.jobs[static_cast<size_t>(request->plan)].after.empty()) {
       world_.Violate("a valid job is taken",
                      fmt::format("plan {}: {}", request->plan, std::string(status.message())));
     }
@@ -134,6 +140,15 @@ void Users::Drain(int node, bool evict) {
 void Users::ResumeNode(int node) {
   ChangeNodeInput input;
   input.kind = ChangeNodeInput::Kind::kResume;
+  input.user = "admin";
+  input.node = World::NodeName(node);
+  input.request_id = fmt::format("change-{}", ++changes_);
+  Send(std::make_shared<Request>(Request{input, "", -1, false}));
+}
+
+void Users::RemoveNode(int node) {
+  ChangeNodeInput input;
+  input.kind = ChangeNodeInput::Kind::kRemove;
   input.user = "admin";
   input.node = World::NodeName(node);
   input.request_id = fmt::format("change-{}", ++changes_);

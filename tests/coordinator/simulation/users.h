@@ -23,6 +23,7 @@ class Users {
   void Begin();
   void Drain(int node, bool evict);
   void ResumeNode(int node);
+  void RemoveNode(int node);
   // Every submission was answered, and every job that could has ended.
   bool AllEnded() const;
   // What is still waited for, for people.
