@@ -11,11 +11,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
-#include <iterator>
 #include <map>
 
 #include "coordinator/launch/descriptor.h"
 #include "coordinator/launch/part_folder.h"
+#include "coordinator/launch/process_table.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
 #include "runtime/base/machine.h"
@@ -30,11 +30,6 @@ namespace fs = std::filesystem;
 constexpr int64_t kDebuggerMs = 15'000;
 constexpr size_t kLongestText = 4 << 20;
 constexpr size_t kMostProcesses = 256;
-
-std::string TextOf(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 // What the debugger prints in its time; nothing where there is none.
 std::string FramesOf(pid_t process) {
@@ -82,10 +77,10 @@ absl::Status WriteText(const fs::path& path, const std::string& text) {
 
 std::string StacksOf(pid_t process) {
   const fs::path folder = fmt::format("/proc/{}", process);
-  std::string command = TextOf(folder / "cmdline");
+  std::string command = ProcText(folder / "cmdline");
   std::replace(command.begin(), command.end(), '\0', ' ');
   std::string text = fmt::format("process {}: {}\n", process, command);
-  std::string environment = '\0' + TextOf(folder / "environ");
+  std::string environment = '\0' + ProcText(folder / "environ");
   for (const char* name : {"OMPI_COMM_WORLD_RANK=", "TANREN_ROLE="}) {
     const size_t at = environment.find('\0' + std::string(name));
     if (at != std::string::npos) text += std::string(environment.c_str() + at + 1) + "\n";
@@ -95,7 +90,7 @@ std::string StacksOf(pid_t process) {
        it.increment(error)) {
     text += fmt::format("\nthread {}\n", it->path().filename().string());
     for (const char* name : {"comm", "wchan", "syscall", "stack", "status"}) {
-      text += fmt::format("{}: {}\n", name, TextOf(it->path() / name));
+      text += fmt::format("{}: {}\n", name, ProcText(it->path() / name));
     }
   }
   const std::string frames = FramesOf(process);

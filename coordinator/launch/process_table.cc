@@ -1,17 +1,30 @@
 #include "coordinator/launch/process_table.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <map>
 
+#include "coordinator/launch/descriptor.h"
 #include "fmt/format.h"
 
 namespace tanren::coordinator {
+
+std::string ProcText(const std::string& path) {
+  // (Not a stream: reading what may be opened but not read throws there.)
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text;
+  char piece[4096];
+  ssize_t size = 0;
+  while (file.is_open() && (size = read(file.get(), piece, sizeof(piece))) > 0) {
+    text.append(piece, static_cast<size_t>(size));
+  }
+  return text;
+}
+
 namespace {
 
 std::vector<pid_t> AllProcesses(const std::function<bool(pid_t)>& wanted) {
@@ -34,9 +47,7 @@ std::string NamespaceOf(pid_t process) {
 }
 
 pid_t ParentOf(pid_t process) {
-  std::ifstream file(fmt::format("/proc/{}/stat", process));
-  std::string line;
-  std::getline(file, line);
+  const std::string line = ProcText(fmt::format("/proc/{}/stat", process));
   const size_t name_end = line.rfind(')');
   if (name_end == std::string::npos || name_end + 4 >= line.size()) return 0;
   return static_cast<pid_t>(std::strtol(line.c_str() + name_end + 4, nullptr, 10));
@@ -67,9 +78,7 @@ std::vector<pid_t> ProcessesInNamespaceOf(pid_t process) {
 
 std::vector<pid_t> ProcessesWithVariable(const std::string& variable) {
   return AllProcesses([&variable](pid_t candidate) {
-    std::ifstream file(fmt::format("/proc/{}/environ", candidate));
-    const std::string text((std::istreambuf_iterator<char>(file)),
-                           std::istreambuf_iterator<char>());
+    const std::string text = ProcText(fmt::format("/proc/{}/environ", candidate));
     return ('\0' + text).find('\0' + variable + '\0') != std::string::npos;
   });
 }

@@ -9,6 +9,9 @@
 
 namespace tanren::coordinator {
 
+// A file of /proc, as far as it can be read: a process may end, or not be ours to look at.
+std::string ProcText(const std::string& path);
+
 // Children of `process`, their children, and so on; without itself.
 std::vector<pid_t> DescendantsOf(pid_t process);
 

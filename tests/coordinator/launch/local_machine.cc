@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 // Made by main, one after the other: each launcher takes one.
 std::vector<std::unique_ptr<Helper>> helpers;
-constexpr int kHelpers = 40;
+constexpr int kHelpers = 120;
 
 }  // namespace
 
