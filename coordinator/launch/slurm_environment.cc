@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 
@@ -39,6 +40,9 @@ bool IsMpis(std::string_view name) {
          StartsWith(name, "PMI_");
 }
 
+// SLURM_TASKS_PER_NODE of the job: within srun's step that is another number.
+constexpr char kTasksPerNode[] = "TANREN_SLURM_TASKS_PER_NODE";
+
 template <typename Names>
 bool Contains(const Names& names, std::string_view name) {
   for (std::string_view each : names) {
@@ -58,8 +62,8 @@ std::string GpusOfRole(const JobSpec& spec, const std::string& role, const Envir
                        const std::string& visible) {
   const int32_t per_task = GpusPerTask(spec);
   if (spec.roles_size() < 2 || per_task == 0) return visible;
-  const auto allocation = ParseAllocation(ValueOf(current, "SLURM_JOB_NODELIST"),
-                                          ValueOf(current, "SLURM_TASKS_PER_NODE"));
+  const auto allocation =
+      ParseAllocation(ValueOf(current, "SLURM_JOB_NODELIST"), ValueOf(current, kTasksPerNode));
   if (!allocation.ok()) return visible;
   const std::string node = ValueOf(current, "SLURMD_NODENAME");
   int32_t first_task = 0, before = 0, own = 0, gpus = 0;
@@ -104,6 +108,29 @@ std::vector<std::string> EnvironmentStrings(const Environment& environment) {
   return strings;
 }
 
+namespace {
+
+// srun, too, gives its daemons on each node all GPUs that the job has there; and to each role's
+// mpirun at once, which takes the same number on all nodes.
+void AddSharing(const JobSpec& spec, const Environment& batch, Environment& result) {
+  const int32_t gpus = GpusPerTask(spec);
+  const bool alone = spec.roles_size() < 2;
+  if (!alone) result["SLURM_OVERLAP"] = "1";
+  result[kTasksPerNode] = ValueOf(batch, "SLURM_TASKS_PER_NODE");
+  if (gpus == 0) return;
+  const auto tasks = ParseTasksPerNode(ValueOf(batch, "SLURM_TASKS_PER_NODE"));
+  const bool even = tasks.ok() && std::all_of(tasks->begin(), tasks->end(), [&](int32_t count) {
+                      return count == tasks->front();
+                    });
+  if (alone || !even) {
+    result["SLURM_GPUS"] = std::to_string(gpus * TotalRanks(spec));
+  } else {
+    result["SLURM_GPUS_PER_NODE"] = std::to_string(gpus * tasks->front());
+  }
+}
+
+}  // namespace
+
 bool IsMpiSetting(const std::string& name) {
   return StartsWith(name, "OMPI_MCA_") || StartsWith(name, "PMIX_MCA_") ||
          StartsWith(name, "PRTE_MCA_");
@@ -115,13 +142,8 @@ Environment SlurmMpirunEnvironment(const SlurmTask& task, const Environment& bat
     const bool slurms = StartsWith(name, "SLURM") && !Contains(kNotForSrun, name);
     if (slurms || Contains(kPersons, name)) result[name] = value;
   }
-  // For srun: all that the job has on each node, and for each role's mpirun at once.
-  result["SLURM_MEM_PER_NODE"] = "0";
-  result["SLURM_OVERLAP"] = "1";
-  const JobSpec& spec = task.part().spec();
-  if (const int32_t gpus = GpusPerTask(spec); gpus > 0) {
-    result["SLURM_GPUS"] = std::to_string(gpus * TotalRanks(spec));
-  }
+  result["SLURM_MEM_PER_NODE"] = "0";  // for srun: all that the job has there
+  AddSharing(task.part().spec(), batch, result);
   for (const auto& [name, value] : task.mpi_environment()) result[name] = value;
   return result;
 }

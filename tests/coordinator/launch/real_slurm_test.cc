@@ -64,17 +64,17 @@ class RealSlurm : public testing::Test {
     options_.folder_lease_ms = 3'000;
     options_.heartbeat_ms = 300;
     options_.record_wait_ms = 2'000;
+    // Ranks of two "nodes" on one host can't share memory as MPI takes it.
+    options_.mpi_environment["OMPI_MCA_btl"] = "tcp,self";
   }
   void Open() {
     auto launcher = SlurmLauncher::Open(options_);
     ASSERT_TRUE(launcher.ok()) << launcher.status();
     launcher_ = *std::move(launcher);
   }
-  // Ranks of two "nodes" on one host can't share memory as MPI takes it.
   PartSpec Part(uint64_t job, int ranks, const std::string& script) {
     PartSpec part = ShellPart(work_, job, 1, script);
     part.mutable_spec()->mutable_roles(0)->set_ranks(ranks);
-    (*part.mutable_spec()->mutable_environment())["OMPI_MCA_btl"] = "tcp,self";
     return part;
   }
   std::string Log(const AttemptToken& token, int rank, const std::string& role = "trainer") {
@@ -102,7 +102,7 @@ class RealSlurm : public testing::Test {
   std::unique_ptr<SlurmLauncher> launcher_;
 };
 
-// Begins first, for Slurm counts in minutes; the last test looks what became of it.
+// Begins first, for Slurm counts in minutes; a later test looks what became of it.
 constexpr char kUntilTheLimit[] = "AtSlurmsTimeLimit";
 SlurmLauncherOptions LimitOptions(SlurmLauncherOptions options) {
   options.state = Folder() / "state" / kUntilTheLimit;
@@ -144,18 +144,20 @@ TEST_F(RealSlurm, RanksRunOnTwoNodesAndEachHasItsLog) {
 
 TEST_F(RealSlurm, RolesShareTheAllocationAndEndTogether) {
   Open();
-  PartSpec part = Part(1, 2,
-                       "echo $TANREN_ROLE of $OMPI_COMM_WORLD_SIZE; "
+  PartSpec part = Part(1, 1,
+                       "echo $TANREN_ROLE on GPU $CUDA_VISIBLE_DEVICES; "
                        "[ $TANREN_ROLE = trainer ] || exec sleep 600; sleep 2; exit 3");
+  part.mutable_spec()->mutable_roles(0)->mutable_per_rank()->set_gpus(1);
   Role& rollout = *part.mutable_spec()->add_roles();
+  rollout.mutable_per_rank()->set_gpus(1);
   rollout.set_name("rollout");
   rollout.set_ranks(1);
   launcher_->Start(part);
   const AttemptEnd end = EndOf(part);
   EXPECT_EQ(end.kind(), AttemptEnd::USER_ERROR) << end.message();
   EXPECT_EQ(end.exit_code(), 3);
-  EXPECT_EQ(Log(part.token(), 1), "trainer of 2\n");
-  EXPECT_EQ(Log(part.token(), 0, "rollout"), "rollout of 1\n");
+  EXPECT_EQ(Log(part.token(), 0), "trainer on GPU 0\n");
+  EXPECT_EQ(Log(part.token(), 0, "rollout"), "rollout on GPU 1\n");
 }
 
 TEST_F(RealSlurm, ACancelEndsAllRanksAndWhatTheyLeftBehind) {
@@ -258,6 +260,17 @@ TEST_F(RealSlurm, AControllerThatIsRestartedDisturbsNothing) {
   EXPECT_EQ(Log(part.token(), 0), "ran\n");
 }
 
+TEST_F(RealSlurm, AtSlurmsTimeLimitEnds) {
+  options_ = LimitOptions(options_);
+  work_ = Folder() / "work" / kUntilTheLimit;
+  Open();
+  const PartSpec saves = Part(1, 2, ""), deaf = Part(2, 1, "");
+  EXPECT_EQ(EndOf(saves, 120).kind(), AttemptEnd::SAVED) << Log(saves.token(), -1);
+  const AttemptEnd end = EndOf(deaf, 120);
+  EXPECT_EQ(end.kind(), AttemptEnd::INFRASTRUCTURE);
+  EXPECT_THAT(end.message(), HasSubstr("time limit"));
+}
+
 // Slurm takes what ran there for ended, and would start it again beside the first.
 TEST_F(RealSlurm, WhatLivesOnANodeThatSlurmLostEndsBeforeTheAttemptDoes) {
   Open();
@@ -275,19 +288,16 @@ TEST_F(RealSlurm, WhatLivesOnANodeThatSlurmLostEndsBeforeTheAttemptDoes) {
   const AttemptEnd end = EndOf(part);
   EXPECT_EQ(end.kind(), AttemptEnd::INFRASTRUCTURE) << end.message();
   EXPECT_FALSE(Lives(process));
-
-  // And with all that ran there.
   Slurm({"slurmd", "-f", (Folder() / "slurm.conf").string(), "-N", name});
   Slurm({"scontrol", "update", "NodeName=" + name, "State=RESUME"});
 }
 
-TEST_F(RealSlurm, ANodeThatFailsWithAllItsProcessesEndsTheAttempt) {
+TEST_F(RealSlurm, ARankThatDiesOnOneNodeEndsThoseOnOthersAndIsNamed) {
   Open();
   PartSpec part = Part(1, 2, "echo $$; exec sleep 600");
   part.mutable_spec()->mutable_roles(0)->set_max_ranks_per_node(1);
   launcher_->Start(part);
   ASSERT_TRUE(Runs(part)) << Log(part.token(), -1);
-  // The second rank dies with its node's daemon; the first one's node lives.
   std::string process = Log(part.token(), 1);
   process.pop_back();
   int number = 0;
@@ -300,17 +310,6 @@ TEST_F(RealSlurm, ANodeThatFailsWithAllItsProcessesEndsTheAttempt) {
   std::string other = Log(part.token(), 0);
   other.pop_back();
   EXPECT_FALSE(Lives(other));
-}
-
-TEST_F(RealSlurm, AtSlurmsTimeLimitEnds) {
-  options_ = LimitOptions(options_);
-  work_ = Folder() / "work" / kUntilTheLimit;
-  Open();
-  const PartSpec saves = Part(1, 2, ""), deaf = Part(2, 1, "");
-  EXPECT_EQ(EndOf(saves, 120).kind(), AttemptEnd::SAVED) << Log(saves.token(), -1);
-  const AttemptEnd end = EndOf(deaf, 120);
-  EXPECT_EQ(end.kind(), AttemptEnd::INFRASTRUCTURE);
-  EXPECT_THAT(end.message(), HasSubstr("time limit"));
 }
 
 }  // namespace

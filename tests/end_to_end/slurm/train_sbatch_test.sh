@@ -13,8 +13,9 @@ slurm_test_begin
 submitted_from=$folder/submit
 export TANREN_WORKER=$here/stand_in_worker.sh
 
-# Slurm counts in minutes, so this runs beside the rest: 550 steps of 0.1 s, and a minute's limit.
-limited=$(submit --ntasks=1 --time=1 --signal=B:USR1@25 "$root/deploy/slurm/train.sbatch" 550)
+# Slurm counts in minutes, so this runs beside the rest: 350 steps of 0.1 s, and a signal that comes in the
+# first half of a minute's limit (it looks every 30 s, and sends it up to so much too early).
+limited=$(submit --ntasks=1 --time=1 --signal=B:USR1@50 "$root/deploy/slurm/train.sbatch" 350)
 
 echo "== four tasks on two nodes"
 job=$(submit --nodes=2 --ntasks-per-node=2 "$root/deploy/slurm/train.sbatch" 3)
@@ -66,6 +67,6 @@ wait_for_state "$limited" COMPLETED 120
 run=$submitted_from/runs/slurm-$limited
 expect "first record" "$(field "$run/slurm-$limited-0.json" exit_code) $(field "$run/slurm-$limited-0.json" next)" \
   "75 requeued"
-expect "steps in all" "$(<"$run/done")" 550
+expect "steps in all" "$(<"$run/done")" 350
 
 echo "all passed"
