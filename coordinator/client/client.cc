@@ -78,6 +78,7 @@ absl::Status Client::Try(const std::function<grpc::Status(grpc::ClientContext&)>
       reached_ = true;
       return absl::OkStatus();
     }
+    if (!NeverSent(status)) reached_ = true;
     if (!retries.WaitToTryAgain(status)) return Explain(status);
   }
 }

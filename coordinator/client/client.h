@@ -78,6 +78,9 @@ class Client {
     std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   };
 
+  // Whether the coordinator was ever reached: else nothing that was sent got there.
+  bool reached() const { return reached_; }
+
   // What the status of a call means for a person.
   absl::Status Explain(const grpc::Status& status) const;
 

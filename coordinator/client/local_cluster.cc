@@ -81,6 +81,7 @@ absl::Status LocalCluster::TakeLock() {
         fmt::format("it is up already, by process {}: see `tanren status`; `tanren down` ends it",
                     WhoIsUp(options_.folder)));
   }
+  holds_ = true;
   const std::string text = fmt::format("{}\n", getpid());
   if (ftruncate(lock_, 0) != 0 || pwrite(lock_, text.data(), text.size(), 0) < 0) {
     return absl::InternalError(fmt::format("{}: {}", path.string(), strerror(errno)));
@@ -189,6 +190,7 @@ bool LocalCluster::JobsRun() {
 }
 
 void LocalCluster::End(const std::function<bool()>& hurry) {
+  if (!holds_) return;  // what is there is another's
   if (client_ != nullptr && node_.has_node() && agent_.running() && JobsRun()) {
     NodeRequest request;
     request.set_request_id(NewRequestId());

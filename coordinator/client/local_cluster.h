@@ -54,6 +54,7 @@ class LocalCluster {
 
   const LocalClusterOptions options_;
   int lock_ = -1;
+  bool holds_ = false;
   SupervisedProgram coordinator_;
   SupervisedProgram agent_;
   std::string address_;

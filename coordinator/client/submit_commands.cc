@@ -79,7 +79,8 @@ absl::StatusOr<int> Submit(const CommonOptions& common, const Arguments& argumen
   const absl::StatusOr<SubmitReply> reply =
       client->Call(client->jobs(), &Jobs::Stub::Submit, request);
   if (!reply.ok()) {
-    if (ExitCodeOf(reply.status()) != kUnreachable || arguments.dry_run) return reply.status();
+    const bool sent = client->reached() && !arguments.dry_run;
+    if (ExitCodeOf(reply.status()) != kUnreachable || !sent) return reply.status();
     return absl::Status(
         reply.status().code(),
         fmt::format("{}\ntanren: whether the job was taken isn't known; asked again "

@@ -151,7 +151,7 @@ TEST_F(ConnectionTest, SaysWhyItIsRefusedAndTriesOn) {
   Connect();
   std::string why;
   ASSERT_TRUE(RunUntil([&](const ConnectionEvent& event) {
-    if (IsClosed(event)) why = std::get<StreamClosed>(event).status.message();
+    if (IsClosed(event)) why = std::string(std::get<StreamClosed>(event).status.message());
     return IsOrders(event);
   }));
   EXPECT_THAT(why, HasSubstr("no such token"));
