@@ -50,7 +50,7 @@ absl::StatusOr<Helper> StartHelper() {
     ends.first.Close();
     RunHelper(std::move(ends.second));
   }
-  return Helper(std::move(ends.first));
+  return Helper(std::move(ends.first), helper);
 }
 
 absl::Status Helper::StartSupervisor(const std::filesystem::path& folder, Descriptor control) {

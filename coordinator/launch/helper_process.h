@@ -3,7 +3,10 @@
 #ifndef TANREN_COORDINATOR_LAUNCH_HELPER_PROCESS_H_
 #define TANREN_COORDINATOR_LAUNCH_HELPER_PROCESS_H_
 
+#include <sys/types.h>
+
 #include <filesystem>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,7 +18,10 @@ namespace tanren::coordinator {
 // becomes a new version of itself by exec. Supervisors go on.
 class Helper {
  public:
-  explicit Helper(Descriptor socket) : socket_(std::move(socket)) {}
+  explicit Helper(Descriptor socket, pid_t process = 0)
+      : socket_(std::move(socket)), process_(process) {}
+
+  pid_t process() const { return process_; }
 
   // Has a supervisor forked for the part in `folder`, which holds its spec. `control` is the
   // supervisor's end of a connection: it closes if no supervisor comes of it. kUnavailable if the
@@ -24,6 +30,7 @@ class Helper {
 
  private:
   Descriptor socket_;
+  pid_t process_;
 };
 
 // To be called first in main, before any thread and before gRPC.

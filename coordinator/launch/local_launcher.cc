@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "coordinator/launch/account.h"
+#include "coordinator/launch/cgroup.h"
 #include "coordinator/launch/lease_page.h"
 #include "coordinator/launch/local_parts.h"
 #include "coordinator/launch/log_spool.h"
@@ -119,7 +120,7 @@ class LocalLauncher::Implementation {
   LocalLauncherOptions options_;
   Descriptor lock_;
   LeasePage lease_;
-  std::string worker_, mpirun_, orted_;
+  std::string worker_, mpirun_, orted_, cgroup_;
 
   std::mutex mutex_;
   EndedParts ended_;
@@ -151,6 +152,14 @@ absl::Status LocalLauncher::Implementation::Begin() {
   worker_ = Program(options_.worker, beside, "tanren-worker");
   mpirun_ = Program("", "", "mpirun");
   orted_ = Program("", "", "orted");
+  if (const absl::StatusOr<fs::path> cgroup =
+          LimitingCgroup({getpid(), options_.helper->process()});
+      cgroup.ok()) {
+    cgroup_ = *cgroup;
+  } else {
+    LogWarning("CPU time and memory of jobs are not limited here: {}",
+               std::string(cgroup.status().message()));
+  }
   const fs::path socket = options_.state / "agent.sock";
   // Of whoever runs as another user than this, the connection is asked who it is.
   TANREN_ASSIGN_OR_RETURN(shell_listener_,
@@ -195,6 +204,7 @@ SupervisorSpec LocalLauncher::Implementation::SpecFor(const PartSpec& part) cons
   spec.set_allow_root(options_.allow_root);
   spec.set_log_limit_bytes(options_.log_limit_bytes);
   spec.set_isolate(options_.isolate);
+  spec.set_cgroup(cgroup_);
   return spec;
 }
 

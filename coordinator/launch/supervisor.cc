@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "coordinator/launch/cgroup.h"
 #include "coordinator/launch/unix_socket.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
@@ -104,6 +105,8 @@ void Supervisor::Live(Descriptor control) {
 absl::Status Supervisor::Begin() {
   TANREN_ASSIGN_OR_RETURN(groups_, GroupsOf(spec_));
   TANREN_ASSIGN_OR_RETURN(user_, FindUser(spec_.part().user(), spec_.allow_root()));
+  // Everything that it starts from here on is in the group, the first process of the namespace too.
+  Limit();
   // Before anything else is opened, which the first process of the namespace would keep open.
   const bool isolate = spec_.isolate();
   std::string why_not;
@@ -137,6 +140,24 @@ absl::Status Supervisor::Begin() {
   }
   for (const WorkerGroup& group : groups_) TANREN_RETURN_IF_ERROR(StartGroup(group));
   return absl::OkStatus();
+}
+
+void Supervisor::Limit() {
+  if (spec_.cgroup().empty()) return;
+  Resources limits;
+  for (const Placement& placement : spec_.part().placements()) {
+    if (placement.node() != spec_.node()) continue;
+    limits.set_cpu_millis(limits.cpu_millis() + placement.total().cpu_millis());
+    limits.set_memory_bytes(limits.memory_bytes() + placement.total().memory_bytes());
+  }
+  const absl::StatusOr<fs::path> cgroup = MakeCgroup(
+      spec_.cgroup(), fmt::format("part-{}", folder_.path().filename().string()), limits);
+  const absl::Status entered = cgroup.ok() ? EnterCgroup(*cgroup, getpid()) : cgroup.status();
+  if (cgroup.ok()) cgroup_ = *cgroup;
+  if (entered.ok()) return;
+  outputs_.Say(groups_.front().role, -1,
+               fmt::format("the part's CPU time and memory are not limited: {}",
+                           std::string(entered.message())));
 }
 
 void Supervisor::Refuse(const absl::Status& why) {
@@ -231,6 +252,11 @@ void Supervisor::End() {
   for (const fs::path& socket :
        {folder_.control_socket(), folder_.rank_socket(), folder_.event_socket()}) {
     unlink(socket.c_str());
+  }
+  if (!cgroup_.empty()) {
+    // Not while this process is in it.
+    EnterCgroup(fs::path(spec_.cgroup()) / "tanren-agent", getpid()).IgnoreError();
+    RemoveCgroup(cgroup_);
   }
   Publish(true);
 }

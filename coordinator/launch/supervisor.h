@@ -57,6 +57,8 @@ class Supervisor {
   void Live(Descriptor control);
   // Anything that keeps the part from being begun.
   absl::Status Begin();
+  // Without limits, which is said, where they can't be had.
+  void Limit();
   absl::Status ListenForAll();
   absl::Status StartGroup(const WorkerGroup& group);
   absl::Status StartDaemon(const RemoteStart& request);
@@ -108,6 +110,7 @@ class Supervisor {
   std::vector<WorkerGroup> groups_;
   UserIds user_;
   std::optional<Sandbox> sandbox_;
+  std::filesystem::path cgroup_;  // empty: none
 
   Descriptor child_signals_;
   Descriptor control_listener_;
