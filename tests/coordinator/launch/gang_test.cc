@@ -131,6 +131,23 @@ TEST(Gang, ARankThatFailsOnAnotherNodeIsNamedThere) {
   EXPECT_EQ(end.exit_code(), 4);
 }
 
+TEST(Gang, AgentsThatComeBackFindTheirGangAndItsRemoteShellWaitsOn) {
+  TwoNodes nodes;
+  const PartSpec part =
+      GangPart(nodes.head, {"one", "two"}, 1,
+               "while [ ! -e " + nodes.head.folder() + "/go ]; do sleep 0.05; done");
+  nodes.other.launcher().Start(part);
+  nodes.head.launcher().Start(part);
+  ASSERT_TRUE(Eventually([&] { return IsIn(nodes.head.launcher(), part.token(), PART_RUNNING); }));
+  // (Its rank has begun, so its log is there.)
+  nodes.head.Reopen();
+  nodes.other.Reopen();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_TRUE(IsIn(nodes.head.launcher(), part.token(), PART_RUNNING));
+  std::ofstream(nodes.head.folder() + "/go") << "";
+  EXPECT_EQ(EndOf(nodes.head.launcher(), part.token()).kind(), AttemptEnd::FINISHED);
+}
+
 TEST(ShellWords, QuotesAreTakenAndEverythingWithAMeaningIsRefused) {
   const auto words = ShellWords(" orted -mca ess \"env\" -mca x 'a b'\"c,[3:24](2)\" --n=1");
   ASSERT_TRUE(words.ok()) << words.status();
