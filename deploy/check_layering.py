@@ -33,6 +33,7 @@ BELOW = {
     "trainer/report": ["trainer/loop"],
     "trainer": ["trainer/report"],
     "benchmarks": ["trainer"],
+    "benchmarks/coordinator": ["coordinator"],
     "coordinator/wire": ["runtime/telemetry", "runtime/config"],
     "coordinator/store": ["runtime/telemetry", "runtime/config"],
     "coordinator/state": ["coordinator/store"],

@@ -10,6 +10,7 @@
 #include "coordinator/server/begin_epoch.h"
 #include "coordinator/server/transition_log.h"
 #include "runtime/base/error.h"
+#include "runtime/base/fail_point.h"
 #include "runtime/base/log.h"
 
 namespace tanren::coordinator {
@@ -266,6 +267,7 @@ void Loop::Finish(Batch batch) {
       }
       return;
     }
+    (void)FailPoint("loop.durable");  // and nobody knows
     recent_.Append(batch.commit.events);
     for (const HistoryEvent& event : batch.commit.events) LogTransition(event);
   }

@@ -62,6 +62,8 @@ struct LoopListener {
   std::function<void(double seconds)> passed;
 };
 
+// Fail point: loop.durable (before anybody is told of a commit).
+//
 // A write that fails ends the acknowledging: changes get kUnavailable, readers go on seeing the
 // last durable state, and agents' leases are renewed for what that state lets run, so that a full
 // disk ends no job. The store is then opened anew until that works.

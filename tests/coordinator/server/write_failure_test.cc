@@ -1,9 +1,11 @@
 // What becomes of promises when the disk fails.
 #include <chrono>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
 
+#include "grpcpp/generic/generic_stub.h"
 #include "gtest/gtest.h"
 #include "tests/coordinator/server/coordinator_under_test.h"
 #include "tests/coordinator/server/fake_agent.h"
@@ -18,6 +20,32 @@ StatusReply StatusOf(const CoordinatorUnderTest& coordinator) {
   const grpc::Status status = coordinator.jobs()->Status(&context, {}, &reply);
   EXPECT_TRUE(status.ok()) << status.error_message();
   return reply;
+}
+
+// What grpc.health.v1 says: 1 is SERVING, 2 NOT_SERVING.
+char HealthOf(const CoordinatorUnderTest& coordinator) {
+  grpc::GenericStub stub(coordinator.channel());
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  grpc::Slice nothing("");
+  grpc::ByteBuffer request(&nothing, 1);
+  grpc::ByteBuffer reply;
+  std::promise<grpc::Status> ended;
+  stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request, &reply,
+                 [&](grpc::Status status) { ended.set_value(std::move(status)); });
+  const grpc::Status status = ended.get_future().get();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  grpc::Slice bytes;
+  EXPECT_TRUE(reply.DumpToSingleSlice(&bytes).ok());
+  return bytes.size() == 2 ? static_cast<char>(bytes.begin()[1]) : '\0';
+}
+
+bool BecomesHealth(const CoordinatorUnderTest& coordinator, char health) {
+  for (int tries = 0; tries < 200; ++tries) {
+    if (HealthOf(coordinator) == health) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return false;
 }
 
 ServerOptions Reopening(int64_t every_ms) {
@@ -49,6 +77,17 @@ TEST(WriteFailure, NothingIsAcknowledgedAndWhatIsDurableCanBeRead) {
   Prepare(context, coordinator.admin_token());
   EXPECT_EQ(coordinator.jobs()->Get(&context, request, &reply).error_code(),
             grpc::StatusCode::NOT_FOUND);
+}
+
+TEST(WriteFailure, TheHealthServiceSaysSo) {
+  CoordinatorUnderTest coordinator;
+  coordinator.Start(Reopening(500));
+  EXPECT_TRUE(BecomesHealth(coordinator, 1));
+  coordinator.disk().InjectFault(StoreFault::kNothingWritten);
+  grpc::Status status;
+  coordinator.Submit("lost", &status);
+  EXPECT_TRUE(BecomesHealth(coordinator, 2));
+  EXPECT_TRUE(BecomesHealth(coordinator, 1));
 }
 
 TEST(WriteFailure, AnAnswerThatWasLostIsFoundByItsRequestId) {
