@@ -111,23 +111,26 @@ class RolePlacer {
     return index_.racks()[rack].end - index_.racks()[rack].begin;
   }
 
+  // One number that sorts as (room, rack) does.
+  static int64_t Ordered(int64_t room, int rack) { return room * (int64_t{1} << 32) + rack; }
+  static int RackOf(int64_t ordered) { return static_cast<int>(ordered & 0xffffffff); }
+
   // The closest fit of the racks that hold all on so few hosts.
   bool PlaceInOneRack(int64_t ranks, int hosts) {
     const auto& racks = index_.racks();
     if (racks.size() < 2) return false;
-    using Fit = std::pair<int64_t, int>;
-    std::vector<Fit> fits;
+    std::vector<int64_t> fits;
     for (int rack = 0; rack < static_cast<int>(racks.size()); ++rack) {
       if (racks[rack].end - racks[rack].begin < hosts) continue;
       const int64_t room = RoomOf(rack);
       if (role_.per_rank.gpus == 0 || room >= ranks * role_.per_rank.gpus) {
-        fits.emplace_back(room, rack);
+        fits.push_back(Ordered(room, rack));
       }
     }
-    std::make_heap(fits.begin(), fits.end(), std::greater<Fit>());
+    std::make_heap(fits.begin(), fits.end(), std::greater<int64_t>());
     for (int tried = 0; tried < kMostRacksTried && !fits.empty(); fits.pop_back()) {
-      std::pop_heap(fits.begin(), fits.end(), std::greater<Fit>());
-      const int rack = fits.back().second;
+      std::pop_heap(fits.begin(), fits.end(), std::greater<int64_t>());
+      const int rack = RackOf(fits.back());
       if (FewestHosts(ranks, rack) > hosts) continue;
       if (PlaceWithin({&rack, 1}, ranks, hosts)) return true;
       ++tried;
@@ -140,12 +143,14 @@ class RolePlacer {
     if (racks.size() < 2 || racks.size() > kMostRacksOrdered) {
       return PlaceWithin({&kAllRacks, 1}, ranks, kNoHosts);
     }
-    std::vector<int> order;
+    std::vector<int64_t> by_room;
     for (int rack = 0; rack < static_cast<int>(racks.size()); ++rack) {
-      if (RoomOf(rack) >= role_.per_rank.gpus) order.push_back(rack);
+      const int64_t room = RoomOf(rack);
+      if (room >= role_.per_rank.gpus) by_room.push_back(Ordered(-room, rack));
     }
-    std::sort(order.begin(), order.end(),
-              [&](int a, int b) { return std::pair(-RoomOf(a), a) < std::pair(-RoomOf(b), b); });
+    std::sort(by_room.begin(), by_room.end());
+    std::vector<int> order(by_room.size());
+    std::transform(by_room.begin(), by_room.end(), order.begin(), RackOf);
     return PlaceWithin(order, ranks, kNoHosts);
   }
 
