@@ -1,7 +1,15 @@
 #include "coordinator/server/metrics.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <exception>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -29,6 +37,17 @@ const prometheus::Histogram::BucketBoundaries kSeconds = {0.0005, 0.001, 0.0025,
                                                           0.05,   0.1,   0.25,   0.5,   1,    2.5};
 
 std::string Name(std::string_view what) { return fmt::format("tanren_coordinator_{}", what); }
+
+void CallOnce(int port) {
+  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connection < 0) return;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  (void)connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof(address));
+  close(connection);
+}
 
 // Gauges that are asked for at each scrape.
 class Asked final : public prometheus::Collectable {
@@ -172,7 +191,18 @@ absl::Status Metrics::Listen(const std::string& address, Sources sources) {
 }
 
 void Metrics::Close() {
+  if (exposed_->exposer_ == nullptr) return;
+  // The server looks whether it is to stop every two seconds, or when somebody calls.
+  std::atomic<bool> closed = false;
+  std::thread caller([&closed, port = port()] {
+    while (!closed) {
+      CallOnce(port);
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  });
   exposed_->exposer_.reset();
+  closed = true;
+  caller.join();
   exposed_->asked_.reset();
 }
 
