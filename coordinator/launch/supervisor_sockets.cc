@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "coordinator/launch/numa.h"
 #include "coordinator/launch/supervisor.h"
 #include "coordinator/launch/unix_socket.h"
 #include "fmt/format.h"
@@ -160,6 +161,12 @@ absl::Status Supervisor::AnswerRank(const Rank& rank, const WorkerGroup& group) 
   }
   const JobFolders folders = FoldersOf(spec_.part());
   plan.set_folder(folders.job.empty() ? "/tmp" : folders.job.string());
+  for (const Placement& placement : group.placements) {
+    if (placement.node() != spec_.node()) continue;
+    const int gpu =
+        FirstGpuOf(group.gpus_here, group.ranks_here, rank.rank - placement.first_rank());
+    for (const int cpu : CpusNearGpu(gpu)) plan.add_cpus(cpu);
+  }
   if (kill_at_ms_ != 0) plan.set_refusal("the attempt is being ended");
   TANREN_ASSIGN_OR_RETURN(const Descriptor output, outputs_.Open(rank.role, rank.rank));
   return SendPacket(rank.connection, plan.SerializeAsString(), {output.get()});
