@@ -352,9 +352,10 @@ void HistoryChecker::RolledBack(const Cluster& cluster) {
       }
     }
   }
-  std::erase_if(answers_, [this](const auto& answer) {
-    return std::any_of(answer.second.begin(), answer.second.end(), [this](uint64_t job) {
-      return !jobs_.contains(job) && !forgotten_.contains(job);
+  std::erase_if(answers_, [&](const auto& answer) {
+    return std::any_of(answer.second.begin(), answer.second.end(), [&](uint64_t job) {
+      const bool was_given_since = job >= cluster.next_job;
+      return was_given_since || (!jobs_.contains(job) && !forgotten_.contains(job));
     });
   });
 }
