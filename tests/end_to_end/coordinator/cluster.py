@@ -130,6 +130,7 @@ class ClusterTest(unittest.TestCase):
                 cls.up.wait(60)
             except subprocess.TimeoutExpired:
                 cls.up.kill()
+        cls.tanren.run("down")  # what a test has put into the background
         for pid in cls.left():
             kill(pid, signal.SIGKILL)
 

@@ -101,15 +101,15 @@ class TrainingTest(ClusterTest):
         return None
 
     def test_the_curve_goes_on_through_the_death_of_each_program(self):
-        steps = 400
+        steps = 150
         recipe = self.write_recipe("killed", training={"steps": steps, "batch_rows": 32},
-                                   checkpoint={"every_steps": 10, "export_model": False})
+                                   checkpoint={"every_steps": 5, "export_model": False})
         number = self.submit(recipe, "--ranks", 2)
         victims = [
-            ("the coordinator", 30, lambda: self.pid_of("tanren-coordinator")),
-            ("the agent", 90, lambda: self.pid_of("tanren-agent")),
-            ("mpirun", 150, lambda: self.launcher_of(number)),
-            ("a rank", 230, lambda: self.ranks_of(number)[0] if self.ranks_of(number) else None),
+            ("the coordinator", 10, lambda: self.pid_of("tanren-coordinator")),
+            ("the agent", 35, lambda: self.pid_of("tanren-agent")),
+            ("mpirun", 60, lambda: self.launcher_of(number)),
+            ("a rank", 90, lambda: self.ranks_of(number)[0] if self.ranks_of(number) else None),
         ]
         attempts = []
         for name, step, find in victims:
@@ -134,10 +134,10 @@ class TrainingTest(ClusterTest):
         self.assertTrue(metrics_of(alone))
 
     def test_requeue_saves_first_and_goes_on_there(self):
-        recipe = self.write_recipe("requeued", training={"steps": 300, "batch_rows": 32},
+        recipe = self.write_recipe("requeued", training={"steps": 60, "batch_rows": 32},
                                    checkpoint={"export_model": False})
         number = self.submit(recipe, "--ranks", 2)
-        self.wait_for_step(number, 20)
+        self.wait_for_step(number, 10)
         self.assertEqual(self.tanren.run("requeue", number).returncode, 0)
         job = self.tanren.wait_for(number, "succeeded")
         self.assertEqual(job["attempts"], 2)
