@@ -97,7 +97,7 @@ std::string StacksOf(pid_t process) {
   return text + (frames.empty() ? "" : "\nframes, as gdb sees them\n" + frames);
 }
 
-absl::Status WriteHangReport(const fs::path& attempt, const std::string& launch,
+absl::Status WriteHangReport(const fs::path& attempt, const std::string& node,
                              const std::vector<pid_t>& processes, const UserIds& user) {
   std::map<pid_t, std::string> stacks;
   for (const pid_t process : processes) {
@@ -109,12 +109,13 @@ absl::Status WriteHangReport(const fs::path& attempt, const std::string& launch,
     return absl::ErrnoToStatus(errno, fmt::format("{}: can't be made", folder.string()));
   }
   for (const auto& [process, text] : stacks) {
-    TANREN_RETURN_IF_ERROR(WriteText(folder / fmt::format("process-{}.txt", process), text));
+    TANREN_RETURN_IF_ERROR(
+        WriteText(folder / fmt::format("{}.process-{}.txt", node, process), text));
   }
   absl::StatusOr<std::vector<telemetry::FlightRecord>> records =
-      telemetry::ReadFlightRecords(attempt / "flight", launch);
+      telemetry::ReadFlightRecords(attempt / "flight");
   if (!records.ok() || records->empty()) return absl::OkStatus();
-  return WriteText(folder / "verdict.txt", telemetry::Explain(*records) + "\n");
+  return WriteText(folder / (node + ".verdict.txt"), telemetry::Explain(*records) + "\n");
 }
 
 }  // namespace tanren::coordinator

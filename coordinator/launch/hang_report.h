@@ -17,10 +17,10 @@ namespace tanren::coordinator {
 // one. As text.
 std::string StacksOf(pid_t process);
 
-// Writes process-<id>.txt for each, and verdict.txt: what the flight records in <attempt>/flight
-// say, where there are any. For a process of its own: stacks are read with this process's rights,
-// then it becomes the user, whose folder it is.
-absl::Status WriteHangReport(const std::filesystem::path& attempt, const std::string& launch,
+// Writes <node>.process-<id>.txt for each, and <node>.verdict.txt: what the newest flight records
+// in <attempt>/flight say, where there are any. For a process of its own: stacks are read with this
+// process's rights, then it becomes the user, whose folder it is.
+absl::Status WriteHangReport(const std::filesystem::path& attempt, const std::string& node,
                              const std::vector<pid_t>& processes, const UserIds& user);
 
 }  // namespace tanren::coordinator

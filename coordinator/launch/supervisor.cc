@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 constexpr int kLooksEveryMs = 200;
 constexpr int64_t kProgressEveryMs = 500;
 constexpr int64_t kGraceWithoutSavingMs = 5'000;
+constexpr int64_t kStacksWithinMs = 15'000;
 constexpr size_t kLogTail = 8 << 10;
 
 // Everything that a job names and that may lie in /tmp or /dev/shm.
@@ -200,7 +201,14 @@ void Supervisor::Stop(StopReason reason, int64_t grace_ms) {
   const int64_t kill_at = SteadyMs() + std::max<int64_t>(grace, 0);
   kill_at_ms_ = kill_at_ms_ == 0 ? kill_at : std::min(kill_at_ms_, kill_at);
   is_saving_ = saves;
-  if (is_news) SignalChildren(saves ? SIGUSR1 : SIGTERM);
+  if (reason == HANG && hang_told_by_ms_ == 0 && !children_.empty()) {
+    // Seen on another node of the gang: what they wait in here is as telling, while they live.
+    kill_at_ms_ += kStacksWithinMs;
+    signals_after_report_ = true;
+    BeginHangReport();
+  } else if (is_news) {
+    SignalChildren(saves ? SIGUSR1 : SIGTERM);
+  }
   if (children_.empty()) over_ = true;
   report_.set_state(PART_STOPPING);
   Publish(true);
@@ -225,7 +233,8 @@ void Supervisor::OnTime() {
     over_ = true;
   }
   if (hang_told_by_ms_ == 0 && kill_at_ms_ == 0 && !children_.empty() &&
-      report_.state() == PART_RUNNING && progress_.IsHung(now)) {
+      report_.state() == PART_RUNNING && (IsHead(spec_) || progress_.progress().has_value()) &&
+      progress_.IsHung(now)) {
     BeginHangReport();
   }
   if (hang_told_by_ms_ != 0 && now >= hang_told_by_ms_ && !report_.hung()) OnHangReportEnd();

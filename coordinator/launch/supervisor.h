@@ -128,6 +128,7 @@ class Supervisor {
   int64_t kill_at_ms_ = 0;  // 0: nothing is being stopped
   bool is_saving_ = false;
   pid_t hang_reporter_ = 0;
+  bool signals_after_report_ = false;
   int64_t hang_told_by_ms_ = 0;  // whether the report is ready or not; 0: it doesn't hang
   int64_t publish_at_ms_ = 0;
   bool over_ = false;

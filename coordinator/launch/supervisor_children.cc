@@ -156,7 +156,7 @@ void Supervisor::BeginHangReport() {
     std::vector<pid_t> processes = seen_here;
     if (sandbox_->is_isolated()) processes = ProcessesInNamespaceOf(getpid());
     std::erase_if(processes, [](pid_t process) { return process == 1 || process == getpid(); });
-    return WriteHangReport(attempt, "", processes, user_).ok() ? 0 : 1;
+    return WriteHangReport(attempt, spec_.node(), processes, user_).ok() ? 0 : 1;
   });
   if (!reporter.ok()) return OnHangReportEnd();
   hang_reporter_ = *reporter;
@@ -166,6 +166,10 @@ void Supervisor::OnHangReportEnd() {
   hang_told_by_ms_ = std::max<int64_t>(hang_told_by_ms_, 1);
   hang_reporter_ = 0;
   report_.set_hung(true);
+  if (std::exchange(signals_after_report_, false)) {
+    kill_at_ms_ = std::min(kill_at_ms_, SteadyMs() + kOthersEndWithinMs);
+    SignalChildren(SIGTERM);
+  }
   Publish(true);
 }
 

@@ -117,6 +117,18 @@ TEST(Hang, StacksAreSavedBeforeItIsTold) {
   EXPECT_EQ(EndOf(machine.launcher(), part.token()).kind(), AttemptEnd::HUNG);
 }
 
+TEST(Hang, StacksAreSavedWhereAnotherNodeSawItFirst) {
+  LocalMachine machine;
+  const PartSpec part = CommandPart(machine, 1, Shell("sleep 300; true"));
+  machine.launcher().Start(part);
+  ASSERT_TRUE(Eventually([&] { return IsIn(machine.launcher(), part.token(), PART_RUNNING); }));
+  machine.launcher().Stop(part.token(), HANG, 0);
+  EXPECT_EQ(EndOf(machine.launcher(), part.token()).kind(), AttemptEnd::HUNG);
+  const fs::path hang = machine.folder() + "/job-1/attempt-1/hang";
+  ASSERT_TRUE(fs::is_directory(hang));
+  EXPECT_FALSE(fs::is_empty(hang));
+}
+
 // A program that tells steps as a worker does needs no worker: the log's writer is a library.
 TEST(Progress, StepsCheckpointsAndTheEndsMessageArriveAlsoWhileTheAgentIsAway) {
   LocalMachine machine;
