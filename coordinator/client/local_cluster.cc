@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "coordinator/client/job_text.h"
 #include "coordinator/client/worker_commands.h"
@@ -166,7 +167,8 @@ absl::Status LocalCluster::Start() {
   endpoint.token_file = options_.folder / "admin.token";
   TANREN_ASSIGN_OR_RETURN(client_, Client::Open(endpoint));
   TANREN_RETURN_IF_ERROR(StartAgent());
-  if (node_.node().draining() && node_.node().drain_reason() == kDrainReason) {
+  // (The coordinator puts before it who asked.)
+  if (node_.node().draining() && absl::EndsWith(node_.node().drain_reason(), kDrainReason)) {
     NodeRequest request;
     request.set_request_id(NewRequestId());
     request.set_node(node_.node().name());
