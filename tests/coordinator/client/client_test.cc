@@ -180,7 +180,7 @@ TEST(Logs, CannotCommandTheTerminalUnlessRaw) {
   FakeJobs jobs;
   jobs.read_log = [&](const LogRequest&, grpc::ServerWriter<LogReply>* writer) {
     writer->Write(Piece(0, 0, "\x1b]0;owned\x07 caf\xc3"));
-    writer->Write(Piece(0, 14, "\xa9\n"));
+    writer->Write(Piece(0, 15, "\xa9\n"));
     return grpc::Status::OK;
   };
   EXPECT_EQ(Shown(jobs, {}, /*raw=*/false), "\\x1b]0;owned\\x07 caf\xc3\xa9\n");

@@ -64,7 +64,7 @@ class Tanren:
 
     def ask(self, *arguments):
         """What `--json` says."""
-        ended = self.run(*arguments, "--json")
+        ended = self.run("--json", *arguments)
         assert ended.returncode == 0, f"{arguments}: code {ended.returncode}: {ended.stdout}{ended.stderr}"
         return json.loads(ended.stdout)
 

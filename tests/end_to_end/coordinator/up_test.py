@@ -52,10 +52,10 @@ class UpTest(ClusterTest):
                 self.assertIn("999999", ended.stderr)
 
     def test_what_never_fits_is_explained_before_and_after(self):
-        dry = self.tanren.run("run", "--dry-run", "--cpus", "9000", "--", "/bin/true")
+        dry = self.tanren.run("run", "--dry-run", "--cpus", "4000", "--", "/bin/true")
         self.assertEqual(dry.returncode, 0, dry)
         self.assertIn("never fits", dry.stdout)
-        job = self.run_job("--cpus", "9000", "--", "/bin/true")
+        job = self.run_job("--cpus", "4000", "--", "/bin/true")
         self.assertEqual(self.tanren.ask("explain", job)["reason"], "never_fits")
         self.assertEqual(self.tanren.run("cancel", job).returncode, 0)
         self.tanren.wait_for(job, "cancelled")
