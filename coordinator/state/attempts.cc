@@ -12,11 +12,23 @@ namespace {
 constexpr size_t kLongestMessage = 4 << 10;
 constexpr size_t kLongestLogTail = 8 << 10;
 
-// What an agent says, cut to what a record may hold; of a log the end counts.
+bool ContinuesCharacter(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
+
+// What an agent says, cut to what a record may hold; of a log the end counts. Never within a
+// character of UTF-8: such a record couldn't be read again.
 void Clip(AttemptEnd& end) {
-  if (end.message().size() > kLongestMessage) end.mutable_message()->resize(kLongestMessage);
-  const size_t tail = end.log_tail().size();
-  if (tail > kLongestLogTail) end.mutable_log_tail()->erase(0, tail - kLongestLogTail);
+  std::string& message = *end.mutable_message();
+  if (message.size() > kLongestMessage) {
+    size_t size = kLongestMessage;
+    while (size > 0 && ContinuesCharacter(message[size])) --size;
+    message.resize(size);
+  }
+  std::string& tail = *end.mutable_log_tail();
+  if (tail.size() > kLongestLogTail) {
+    size_t first = tail.size() - kLongestLogTail;
+    while (first < tail.size() && ContinuesCharacter(tail[first])) ++first;
+    tail.erase(0, first);
+  }
 }
 
 }  // namespace
