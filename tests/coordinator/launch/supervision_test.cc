@@ -146,7 +146,7 @@ TEST_P(Supervision, TheEnvironmentIsTheListAndNothingElse) {
 
 TEST_P(Supervision, AJobRunsAsItsUser) {
   PartSpec part =
-      CommandPart(machine_, 1, Shell("id -un; echo x 2>/dev/null > /root/x || echo not"));
+      CommandPart(machine_, 1, Shell("id -un; echo x 2>/dev/null > /etc/x || echo not"));
   part.set_user("nobody");
   fs::permissions(machine_.folder(), fs::perms(0777));
   machine_.launcher().Start(part);
