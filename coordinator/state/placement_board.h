@@ -32,6 +32,7 @@ class Board {
 
   Board(const NodeTable& nodes, const ShapeTable& shapes, Fill fill);
   Board(const Board&) = default;
+  Board& operator=(const Board&) = default;
 
   const NodeTable& nodes() const { return *nodes_; }
   const std::vector<NodeFree>& free() const { return free_; }
