@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "google/protobuf/io/coded_stream.h"
+#include "runtime/base/utf8.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -65,7 +66,7 @@ void RunProgress::OnEvent(const Event& event, int64_t steady_ms, int64_t wall_ms
     checkpoint_ = checkpoint;
   } else if (event.has_run_ended()) {
     has_ended_ = true;
-    end_message_ = event.run_ended().message().substr(0, kLongestMessage);
+    end_message_ = ValidUtf8(event.run_ended().message(), kLongestMessage);
   }
 }
 

@@ -28,6 +28,7 @@
 #include "coordinator/state/cluster.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "runtime/base/utf8.h"
 #include "runtime/telemetry/event_log.h"
 #include "runtime/telemetry/process_identity.h"
 
@@ -39,6 +40,7 @@ namespace fs = std::filesystem;
 constexpr int kCantRun = 70;
 constexpr int64_t kTermToKillMs = 3'000;
 constexpr uint64_t kLogTail = 8192;
+constexpr size_t kLongestMessage = 4096;
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);
@@ -340,7 +342,9 @@ SlurmRunFound SlurmBatch::Found() const {
   const auto events = ReadEvents(SlurmFolder::RunFolder(task_.part()) / "events.pb");
   if (events.ok()) {
     for (const Event& event : events->events) {
-      if (event.has_run_ended()) found.last_words = event.run_ended().message();
+      if (event.has_run_ended()) {
+        found.last_words = ValidUtf8(event.run_ended().message(), kLongestMessage);
+      }
     }
   }
   return found;

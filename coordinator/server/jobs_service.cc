@@ -70,7 +70,7 @@ Unary* JobsService::DryRun(Context* context, const SubmitRequest* request, Submi
     const Now now = SystemNow();
     Job job;
     job.set_user(user);
-    *job.mutable_spec() = request->spec();
+    *job.mutable_spec() = Completed(request->spec(), view.core.options());
     job.set_state(PENDING);
     job.set_submitted_ms(now.wall_ms);
     job.set_held(request->spec().held());

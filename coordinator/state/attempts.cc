@@ -1,10 +1,12 @@
 // How attempts are stopped and end.
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "coordinator/state/attempt_end.h"
 #include "coordinator/state/core.h"
 #include "coordinator/state/usage.h"
+#include "runtime/base/utf8.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -12,23 +14,11 @@ namespace {
 constexpr size_t kLongestMessage = 4 << 10;
 constexpr size_t kLongestLogTail = 8 << 10;
 
-bool ContinuesCharacter(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
-// What an agent says, cut to what a record may hold; of a log the end counts. Never within a
-// character of UTF-8: such a record couldn't be read again.
+// What an agent says, cut to what a record may hold; of a log the end counts.
 void Clip(AttemptEnd& end) {
-  std::string& message = *end.mutable_message();
-  if (message.size() > kLongestMessage) {
-    size_t size = kLongestMessage;
-    while (size > 0 && ContinuesCharacter(message[size])) --size;
-    message.resize(size);
-  }
+  end.set_message(ValidUtf8(end.message(), kLongestMessage));
   std::string& tail = *end.mutable_log_tail();
-  if (tail.size() > kLongestLogTail) {
-    size_t first = tail.size() - kLongestLogTail;
-    while (first < tail.size() && ContinuesCharacter(tail[first])) ++first;
-    tail.erase(0, first);
-  }
+  if (tail.size() > kLongestLogTail) tail.erase(0, tail.size() - kLongestLogTail);
 }
 
 }  // namespace
