@@ -58,8 +58,18 @@ bool Client::Retries::WaitToTryAgain(const grpc::Status& status) {
   const std::chrono::duration<double> waited = std::chrono::steady_clock::now() - since_;
   const std::chrono::milliseconds wait = backoff_.Next();
   if (waited + wait > std::chrono::duration<double>(patience)) return false;
-  std::this_thread::sleep_for(wait);
+  client_.WaitForConnection(wait);
   return true;
+}
+
+void Client::WaitForConnection(std::chrono::milliseconds wait) {
+  grpc::Channel& channel = *channel_.grpc();
+  if (channel.GetState(/*try_to_connect=*/true) == GRPC_CHANNEL_READY) {
+    std::this_thread::sleep_for(wait);
+  } else {
+    // A thread that sleeps wouldn't notice what becomes of its connection.
+    channel.WaitForConnected(std::chrono::system_clock::now() + wait);
+  }
 }
 
 void Client::Retries::GotThrough() {

@@ -86,6 +86,8 @@ class Client {
 
  private:
   Client(Channel channel, const Patience& patience);
+  // Returns once there is one, or after `wait`; where there is one already, after `wait`.
+  void WaitForConnection(std::chrono::milliseconds wait);
   absl::Status Try(const std::function<grpc::Status(grpc::ClientContext&)>& call);
 
   Channel channel_;

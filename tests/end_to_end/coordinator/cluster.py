@@ -148,7 +148,9 @@ class ClusterTest(unittest.TestCase):
         return found[0] if found else None
 
     def log_file(self, job, role="trainer", rank=0):
-        parts = list((self.state / "agent/parts").glob(f"*.{job['id']}.{job['attempts']}"))
+        name = f"*.{job['id']}.{job['attempts']}"
+        # An ended part's log moves once the agent has no more to do with it.
+        parts = [*(self.state / "agent/parts").glob(name), *(self.state / "agent/ended").glob(name)]
         self.assertEqual(len(parts), 1, parts)
         return parts[0] / "logs" / f"{role}.{rank}.log"
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import unittest
 
@@ -11,6 +12,8 @@ from worker_runs import (column, kill, make_model, metrics_of, recipe_with, row_
                          wait_until, write_rows)
 
 ROW_LENGTH = 48
+# Steps that take long enough for something to happen in one of them.
+SLOW = {"batch_rows": 320, "micro_batch_rows": 32}
 
 
 class TrainingTest(ClusterTest):
@@ -48,6 +51,11 @@ class TrainingTest(ClusterTest):
         for attempt in self.attempts_of(job):
             curve.update((line["step"], line["loss"]) for line in steps_of(attempt))
         return curve
+
+    def resumed_behind(self, attempt):
+        """The step of the checkpoint that the attempt began at."""
+        log = (attempt / "logs/rank-0.log").read_text()
+        return int(re.search(r"resuming behind step (\d+) ", log).group(1))
 
     def test_two_ranks_train_to_the_model(self):
         recipe = self.write_recipe("two")
@@ -101,15 +109,15 @@ class TrainingTest(ClusterTest):
         return None
 
     def test_the_curve_goes_on_through_the_death_of_each_program(self):
-        steps = 150
-        recipe = self.write_recipe("killed", training={"steps": steps, "batch_rows": 32},
+        steps = 100
+        recipe = self.write_recipe("killed", training={"steps": steps, **SLOW},
                                    checkpoint={"every_steps": 5, "export_model": False})
         number = self.submit(recipe, "--ranks", 2)
         victims = [
             ("the coordinator", 10, lambda: self.pid_of("tanren-coordinator")),
-            ("the agent", 35, lambda: self.pid_of("tanren-agent")),
-            ("mpirun", 60, lambda: self.launcher_of(number)),
-            ("a rank", 90, lambda: self.ranks_of(number)[0] if self.ranks_of(number) else None),
+            ("the agent", 25, lambda: self.pid_of("tanren-agent")),
+            ("mpirun", 45, lambda: self.launcher_of(number)),
+            ("a rank", 70, lambda: self.ranks_of(number)[0] if self.ranks_of(number) else None),
         ]
         attempts = []
         for name, step, find in victims:
@@ -125,7 +133,7 @@ class TrainingTest(ClusterTest):
         self.assertEqual(sorted(curve), list(range(1, steps + 1)))
         # Attempts after the first began at a checkpoint, not anew.
         for attempt in self.attempts_of(job)[1:]:
-            self.assertGreater(steps_of(attempt)[0]["step"], 1)
+            self.assertGreater(self.resumed_behind(attempt), 25)
         # And it is the curve of a training that nothing disturbed.
         alone = self.home / "undisturbed"
         outcome = run_worker("train", recipe, "--run", alone, ranks=2)
@@ -134,16 +142,18 @@ class TrainingTest(ClusterTest):
         self.assertTrue(metrics_of(alone))
 
     def test_requeue_saves_first_and_goes_on_there(self):
-        recipe = self.write_recipe("requeued", training={"steps": 60, "batch_rows": 32},
+        recipe = self.write_recipe("requeued", training={"steps": 30, **SLOW},
                                    checkpoint={"export_model": False})
         number = self.submit(recipe, "--ranks", 2)
-        self.wait_for_step(number, 10)
+        self.wait_for_step(number, 5)
         self.assertEqual(self.tanren.run("requeue", number).returncode, 0)
         job = self.tanren.wait_for(number, "succeeded")
         self.assertEqual(job["attempts"], 2)
         self.assertEqual(job["earlier_attempts"][0]["end"]["kind"], "saved", job)
         first, second = (steps_of(attempt) for attempt in self.attempts_of(job))
-        self.assertEqual(second[0]["step"], first[-1]["step"] + 1)  # nothing was done twice
+        self.assertEqual([line["step"] for line in second], list(range(1, 31)))
+        self.assertEqual(second[:len(first)], first)  # nothing was done twice
+        self.assertEqual(self.resumed_behind(self.attempts_of(job)[1]), first[-1]["step"])
 
 
 if __name__ == "__main__":
