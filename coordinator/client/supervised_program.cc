@@ -21,7 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kLongestWait{5'000};
+constexpr milliseconds kLongestWait{1'000};
 // What ran for so long may end once more without a wait.
 constexpr std::chrono::seconds kRanWell{10};
 constexpr size_t kTailBytes = 2'000;

@@ -35,7 +35,7 @@ class SupervisedProgram {
   void KeepArguments(std::vector<std::string> arguments) { arguments_ = std::move(arguments); }
 
   // Sees whether it has ended, and starts it again once its time has come: at once, then after
-  // waits that double up to 5 s while it keeps ending early. Returns what happened, for people; ""
+  // waits that double up to 1 s while it keeps ending early. Returns what happened, for people; ""
   // for nothing.
   std::string Look();
 

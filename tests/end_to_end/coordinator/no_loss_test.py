@@ -25,7 +25,7 @@ class SubmitBurstTest(ClusterTest):
                 i += 1
                 request = f"burst-{which}-{i}"
                 # Held: what is tested is that they are kept, not that this machine runs hundreds.
-                ended = self.tanren.run("run", "--hold", "--name", request, "--request-id", request, "--patience", "20",
+                ended = self.tanren.run("run", "--hold", "--name", request, "--request-id", request, "--patience", "60",
                                         "--", "/bin/true")
                 if ended.returncode != 0:
                     problems.append(f"{request}: {ended}")
