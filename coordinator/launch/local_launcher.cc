@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "coordinator/launch/cgroup.h"
+#include "coordinator/launch/libraries.h"
 #include "coordinator/launch/local_launcher_implementation.h"
 #include "coordinator/launch/log_spool.h"
 #include "fmt/format.h"
@@ -63,6 +64,12 @@ LocalLauncher::Implementation::~Implementation() {
 absl::Status LocalLauncher::Implementation::Begin() {
   const fs::path beside = options_.program.parent_path();
   worker_ = Program(options_.worker, beside, "tanren-worker");
+  for (const fs::path& program : {fs::path(worker_), options_.program}) {
+    for (std::string& library : LibrariesOf(program)) {
+      const bool covered = library.starts_with("/tmp/") || library.starts_with("/dev/shm/");
+      if (covered) libraries_.push_back(std::move(library));
+    }
+  }
   mpirun_ = Program("", "", "mpirun");
   orted_ = Program("", "", "orted");
   if (const absl::StatusOr<fs::path> cgroup =
@@ -118,6 +125,7 @@ SupervisorSpec LocalLauncher::Implementation::SpecFor(const PartSpec& part) cons
   spec.set_log_limit_bytes(options_.log_limit_bytes);
   spec.set_isolate(options_.isolate);
   spec.set_cgroup(cgroup_);
+  for (const std::string& library : libraries_) spec.add_libraries(library);
   return spec;
 }
 

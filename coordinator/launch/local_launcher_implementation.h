@@ -78,6 +78,7 @@ class LocalLauncher::Implementation {
   Descriptor lock_;
   LeasePage lease_;
   std::string worker_, mpirun_, orted_, cgroup_;
+  std::vector<std::string> libraries_;  // of the programs, where parts would not see them
 
   std::mutex mutex_;
   EndedParts ended_;

@@ -39,6 +39,7 @@ std::vector<std::string> PathsOf(const SupervisorSpec& spec, const PartFolder& f
                                     spec.worker(),
                                     spec.part().spec().folder(),
                                     spec.part().resume().folder()};
+  for (const std::string& library : spec.libraries()) paths.push_back(library);
   for (const std::string& word : spec.part().spec().command().argv()) paths.push_back(word);
   for (const auto& [name, value] : spec.part().spec().environment()) paths.push_back(value);
   // A recipe's paths are absolute: what begins with a slash and ends with a quote, a space or a
