@@ -56,6 +56,8 @@ ReturnToService=2
 KillWait=5
 SlurmdParameters=config_overrides
 GresTypes=gpu
+MaxJobCount=200000
+MaxArraySize=2000
 NodeName=t[1-4] NodeHostname=$host NodeAddr=127.0.0.1 Port=[$((port + 1))-$((port + 4))] CPUs=8 RealMemory=2000 Gres=gpu:2
 PartitionName=test Nodes=ALL Default=YES MaxTime=10:00 State=UP
 CONF
