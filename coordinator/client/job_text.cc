@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "coordinator/client/quantities.h"
+#include "coordinator/state/cluster.h"
 #include "fmt/format.h"
 #include "runtime/base/machine.h"
 #include "runtime/base/terminal.h"
@@ -183,10 +184,6 @@ std::string ExplanationText(const Explanation& explanation, int64_t now_ms) {
   return absl::StrJoin(lines, "\n");
 }
 
-std::string JobFolder(const Job& job) {
-  return fmt::format("{}/job-{}", job.spec().folder(), job.id());
-}
-
 std::string Describe(const Job& job, const std::optional<Progress>& progress, int64_t now_ms) {
   const JobSpec& spec = job.spec();
   Lines lines;
@@ -201,7 +198,7 @@ std::string Describe(const Job& job, const std::optional<Progress>& progress, in
   if (spec.priority() != 0) lines.Add("priority", std::to_string(spec.priority()));
   if (spec.time_limit_ms() != 0) lines.Add("time limit", FormatDuration(spec.time_limit_ms()));
   lines.Add("after", DependenciesText(spec));
-  lines.Add("folder", JobFolder(job));
+  lines.Add("folder", JobFolder(job.spec(), job.id()));
   lines.Add("submitted", FormatTime(job.submitted_ms(), now_ms));
   lines.Add("ended", FormatTime(job.ended_ms(), now_ms));
   if (progress) lines.Add("progress", ProgressText(*progress, now_ms));

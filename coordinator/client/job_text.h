@@ -36,9 +36,6 @@ std::string Describe(const Job& job, const std::optional<Progress>& progress, in
 // Why, what would help, and when it starts, a line each.
 std::string ExplanationText(const Explanation& explanation, int64_t now_ms);
 
-// Where the job's runs are: "<folder>/job-<id>".
-std::string JobFolder(const Job& job);
-
 }  // namespace tanren::coordinator
 
 #endif  // TANREN_COORDINATOR_CLIENT_JOB_TEXT_H_

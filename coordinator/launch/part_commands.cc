@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "coordinator/state/cluster.h"
+#include "coordinator/state/spec_check.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
 
@@ -16,13 +17,7 @@ namespace {
 
 constexpr char kPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 constexpr char kDaemonHost[] = "240.";
-
-bool IsSafeName(const std::string& name) {
-  return !name.empty() && name.size() <= 64 && name.front() != '.' &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return (std::isalnum(c) != 0 && c < 128) || c == '.' || c == '_' || c == '-';
-         });
-}
+constexpr size_t kLongestRole = 64;
 
 bool IsVariableName(std::string_view name) {
   return !name.empty() && std::isdigit(static_cast<unsigned char>(name.front())) == 0 &&
@@ -56,7 +51,7 @@ bool NodesShareHost(const PartSpec& part) {
 absl::StatusOr<std::vector<WorkerGroup>> GroupsOf(const SupervisorSpec& spec) {
   std::vector<WorkerGroup> groups;
   for (const Role& role : spec.part().spec().roles()) {
-    if (!IsSafeName(role.name())) {
+    if (!IsSafeName(role.name(), kLongestRole)) {
       return absl::InvalidArgumentError(
           fmt::format("role '{}': expected letters, digits, '.', '_', '-'", role.name()));
     }
@@ -95,8 +90,7 @@ JobFolders FoldersOf(const PartSpec& part) {
   JobFolders folders;
   if (part.spec().folder().empty()) return folders;
   const std::string attempt = fmt::format("attempt-{}", part.token().attempt());
-  folders.job =
-      std::filesystem::path(part.spec().folder()) / fmt::format("job-{}", part.token().job());
+  folders.job = JobFolder(part.spec(), part.token().job());
   folders.attempt = folders.job / attempt;
   folders.latest = folders.job / "latest";
   if (part.spec().has_recipe()) folders.recipe = folders.job / (attempt + ".yaml");

@@ -1,37 +1,19 @@
 #include "coordinator/server/admin_service.h"
 
-#include <cmath>
 #include <filesystem>
 #include <string>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "coordinator/server/backup_call.h"
 #include "coordinator/server/change_call.h"
 #include "coordinator/server/unary_call.h"
-#include "fmt/format.h"
+#include "coordinator/state/spec_check.h"
 #include "runtime/base/error.h"
-#include "runtime/base/terminal.h"
 
 namespace tanren::coordinator {
 namespace {
 
 using Unary = grpc::ServerUnaryReactor;
-
-absl::Status CheckQuota(const Quota& quota) {
-  const std::string& subject = quota.subject();
-  const bool named = (absl::StartsWith(subject, "user/") && subject.size() > 5) ||
-                     (absl::StartsWith(subject, "project/") && subject.size() > 8);
-  if (!named || subject.size() > 128 || OnOneLine(subject) != subject) {
-    return absl::InvalidArgumentError(fmt::format(
-        "quota.subject: found {}; user/NAME or project/NAME", OnOneLine(subject.substr(0, 128))));
-  }
-  if (quota.gpus() < 0 || quota.cpu_millis() < 0 || quota.running_jobs() < 0 ||
-      quota.pending_jobs() < 0 || !std::isfinite(quota.share()) || quota.share() < 0) {
-    return absl::InvalidArgumentError("quota: a limit is not negative; 0 is no limit");
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 

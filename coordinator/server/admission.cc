@@ -1,11 +1,9 @@
 #include "coordinator/server/admission.h"
 
-#include <algorithm>
 #include <chrono>
 #include <map>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
 
@@ -77,18 +75,6 @@ absl::StatusOr<Caller> Admission::Admit(const grpc::CallbackServerContext& conte
 }
 
 bool IsAdmin(const Caller& caller) { return caller.Has(CallerRole::kAdmin); }
-
-absl::Status CheckRequestId(const std::string& request_id) {
-  const bool fits = !request_id.empty() && request_id.size() <= 128 &&
-                    std::all_of(request_id.begin(), request_id.end(), [](char c) {
-                      return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' ||
-                             c == '_' || c == '-' || c == ':';
-                    });
-  if (fits) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      "request_id: every change needs one, of 1 to 128 letters, digits, '.', '_', '-' and ':', so "
-      "that it may be sent again");
-}
 
 absl::Status CheckReason(const std::string& reason) {
   if (reason.size() <= 1000) return absl::OkStatus();

@@ -29,9 +29,6 @@ class Admission {
 
 bool IsAdmin(const Caller& caller);
 
-// What every change carries: 1 to 128 letters, digits and ".", "_", "-", ":".
-absl::Status CheckRequestId(const std::string& request_id);
-
 // For people: at most 1000 bytes.
 absl::Status CheckReason(const std::string& reason);
 

@@ -1,5 +1,6 @@
 #include "coordinator/server/change_call.h"
 
+#include "coordinator/state/spec_check.h"
 #include "coordinator/wire/channel.h"
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"

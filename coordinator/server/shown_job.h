@@ -16,9 +16,6 @@ void HideSecrets(const Caller& caller, HistoryEvent& event);
 // Leaves out what makes a list long: the recipe's text, attempts before the last, ends of logs.
 void ShortenForList(Job& job);
 
-// The job that an event is about; 0: none.
-uint64_t JobOf(const HistoryEvent& event);
-
 }  // namespace tanren::coordinator
 
 #endif  // TANREN_COORDINATOR_SERVER_SHOWN_JOB_H_

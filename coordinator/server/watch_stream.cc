@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "coordinator/server/shown_job.h"
+#include "coordinator/state/cluster.h"
 #include "coordinator/wire/channel.h"
 #include "fmt/format.h"
 

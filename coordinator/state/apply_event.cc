@@ -50,24 +50,6 @@ absl::Status ApplyQuotaSet(const EventContext& context) {
   return absl::OkStatus();
 }
 
-// The job that the event is about; 0: none.
-uint64_t JobOf(const HistoryEvent& event) {
-  switch (event.kind_case()) {
-    case HistoryEvent::kJobSubmitted:
-      return event.job_submitted().job().id();
-    case HistoryEvent::kJobHeld:
-      return event.job_held().job();
-    case HistoryEvent::kJobReleased:
-      return event.job_released().job();
-    case HistoryEvent::kCancelRequested:
-      return event.cancel_requested().job();
-    case HistoryEvent::kJobRequeued:
-      return event.job_requeued().job();
-    default:
-      return 0;
-  }
-}
-
 void RememberRequest(const EventContext& context) {
   const HistoryEvent& event = context.event;
   if (event.request().empty()) return;

@@ -35,8 +35,10 @@ bool PartHasEnded(const Attempt& attempt, const std::string& node);
 // What an UNKNOWN job is once its nodes are heard of again.
 JobState StateBehindUnknown(const Attempt& attempt);
 // "<folder>/job-<id>" and "<folder>/job-<id>/attempt-<n>".
-std::string JobFolder(const Job& job);
+std::string JobFolder(const JobSpec& spec, uint64_t job);
 std::string AttemptFolder(const Job& job, uint32_t attempt);
+// The job that an event is about; 0: none.
+uint64_t JobOf(const HistoryEvent& event);
 bool operator==(const AttemptToken& a, const AttemptToken& b);
 bool operator<(const AttemptToken& a, const AttemptToken& b);
 // "3.17.2": epoch, job, attempt.

@@ -70,12 +70,53 @@ JobState StateBehindUnknown(const Attempt& attempt) {
   return PLACED;
 }
 
-std::string JobFolder(const Job& job) {
-  return fmt::format("{}/job-{}", job.spec().folder(), job.id());
+std::string JobFolder(const JobSpec& spec, uint64_t job) {
+  return fmt::format("{}/job-{}", spec.folder(), job);
 }
 
 std::string AttemptFolder(const Job& job, uint32_t attempt) {
-  return fmt::format("{}/attempt-{}", JobFolder(job), attempt);
+  return fmt::format("{}/attempt-{}", JobFolder(job.spec(), job.id()), attempt);
+}
+
+uint64_t JobOf(const HistoryEvent& event) {
+  switch (event.kind_case()) {
+    case HistoryEvent::kJobSubmitted:
+      return event.job_submitted().job().id();
+    case HistoryEvent::kJobHeld:
+      return event.job_held().job();
+    case HistoryEvent::kJobReleased:
+      return event.job_released().job();
+    case HistoryEvent::kCancelRequested:
+      return event.cancel_requested().job();
+    case HistoryEvent::kAttemptPlaced:
+      return event.attempt_placed().attempt().token().job();
+    case HistoryEvent::kAttemptStarting:
+      return event.attempt_starting().token().job();
+    case HistoryEvent::kAttemptRunning:
+      return event.attempt_running().token().job();
+    case HistoryEvent::kAttemptStopping:
+      return event.attempt_stopping().token().job();
+    case HistoryEvent::kAttemptUnknown:
+      return event.attempt_unknown().token().job();
+    case HistoryEvent::kAttemptFoundAgain:
+      return event.attempt_found_again().token().job();
+    case HistoryEvent::kPartEnded:
+      return event.part_ended().token().job();
+    case HistoryEvent::kAttemptEnded:
+      return event.attempt_ended().token().job();
+    case HistoryEvent::kJobEnded:
+      return event.job_ended().job();
+    case HistoryEvent::kCheckpointPublished:
+      return event.checkpoint_published().token().job();
+    case HistoryEvent::kNodeSuspected:
+      return event.node_suspected().token().job();
+    case HistoryEvent::kJobForgotten:
+      return event.job_forgotten().job();
+    case HistoryEvent::kJobRequeued:
+      return event.job_requeued().job();
+    default:
+      return 0;
+  }
 }
 
 const Job* Cluster::FindJob(uint64_t id) const {
