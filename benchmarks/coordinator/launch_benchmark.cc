@@ -19,6 +19,7 @@
 #include "coordinator/launch/local_launcher.h"
 #include "coordinator/launch/part_folder.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 
 namespace tanren::coordinator {
 namespace {

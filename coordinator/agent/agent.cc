@@ -15,6 +15,7 @@
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/state/cluster.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/fail_point.h"
 #include "runtime/base/log.h"

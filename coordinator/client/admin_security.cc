@@ -18,6 +18,7 @@
 #include "coordinator/client/worker_commands.h"
 #include "coordinator/wire/certificates.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/terminal.h"
 
 namespace tanren::coordinator {

@@ -13,6 +13,7 @@
 #include "coordinator/client/json_text.h"
 #include "coordinator/client/quantities.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/terminal.h"
 
 namespace tanren::coordinator {

@@ -7,6 +7,7 @@
 #include "coordinator/client/quantities.h"
 #include "coordinator/client/table.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 
 namespace tanren::coordinator {

@@ -1,7 +1,6 @@
 #include "coordinator/client/quantities.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <ctime>
 
@@ -107,13 +106,6 @@ std::string FormatTime(int64_t wall_ms, int64_t now_ms) {
   char text[32];
   strftime(text, sizeof(text), today ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &then);
   return text;
-}
-
-int64_t WallMs() {
-  using std::chrono::duration_cast;
-  return duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 }  // namespace tanren::coordinator

@@ -25,9 +25,6 @@ std::string FormatSince(int64_t then_ms, int64_t now_ms);
 // Local time: "14:03:22" where it is today's, else "2026-11-26 14:03"; "" for 0.
 std::string FormatTime(int64_t wall_ms, int64_t now_ms);
 
-// Milliseconds since the epoch.
-int64_t WallMs();
-
 }  // namespace tanren::coordinator
 
 #endif  // TANREN_COORDINATOR_CLIENT_QUANTITIES_H_

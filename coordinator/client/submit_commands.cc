@@ -14,6 +14,7 @@
 #include "coordinator/client/log_reader.h"
 #include "coordinator/client/quantities.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/terminal.h"
 
 namespace tanren::coordinator {

@@ -14,6 +14,7 @@
 #include "coordinator/client/quantities.h"
 #include "coordinator/client/table.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 
 namespace tanren::coordinator {
 namespace {

@@ -21,6 +21,7 @@
 #include "coordinator/client/quantities.h"
 #include "coordinator/wire/protocol.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 

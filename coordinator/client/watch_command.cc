@@ -12,6 +12,7 @@
 #include "coordinator/client/json_text.h"
 #include "coordinator/client/quantities.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 
 namespace tanren::coordinator {
 namespace {

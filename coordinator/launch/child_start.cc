@@ -15,6 +15,7 @@
 #include "coordinator/launch/part_folder.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
+#include "runtime/base/file.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -23,10 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr int kNotStarted = 127;
 constexpr int kHighest = 1 << 16;
-
-absl::Status ErrnoOf(std::string_view action, const fs::path& path) {
-  return absl::ErrnoToStatus(errno, fmt::format("{}: {}", path.string(), action));
-}
 
 absl::Status MakeFolder(const fs::path& path) {
   if (mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return absl::OkStatus();

@@ -17,6 +17,7 @@
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/process_table.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/machine.h"
 #include "runtime/telemetry/flight_explanation.h"

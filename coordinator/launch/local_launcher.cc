@@ -15,6 +15,7 @@
 #include "coordinator/launch/local_launcher_implementation.h"
 #include "coordinator/launch/log_spool.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"

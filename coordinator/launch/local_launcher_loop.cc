@@ -9,6 +9,7 @@
 #include "coordinator/launch/local_launcher_implementation.h"
 #include "coordinator/launch/part_commands.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 
 namespace tanren::coordinator {

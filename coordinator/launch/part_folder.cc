@@ -1,7 +1,6 @@
 #include "coordinator/launch/part_folder.h"
 
 #include <fcntl.h>
-#include <time.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -19,10 +18,6 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kLongestFile = uint64_t{64} << 20;
 
-absl::Status ErrnoOf(std::string_view action, const fs::path& path) {
-  return absl::ErrnoToStatus(errno, fmt::format("{}: {}", path.string(), action));
-}
-
 template <typename Message>
 absl::StatusOr<Message> ReadMessage(const fs::path& path) {
   TANREN_ASSIGN_OR_RETURN(const std::string content, ReadFile(path, kLongestFile));
@@ -38,12 +33,6 @@ struct flock WholeFile() {
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   return lock;
-}
-
-int64_t ClockMs(clockid_t clock) {
-  timespec time = {};
-  clock_gettime(clock, &time);
-  return int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
 }
 
 }  // namespace
@@ -114,8 +103,5 @@ PartProcesses PartLock::processes() const {
   words >> found.supervisor >> found.supervisor_start >> found.first >> found.first_start;
   return found;
 }
-
-int64_t SteadyMs() { return ClockMs(CLOCK_BOOTTIME); }
-int64_t WallMs() { return ClockMs(CLOCK_REALTIME); }
 
 }  // namespace tanren::coordinator

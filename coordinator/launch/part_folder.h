@@ -68,10 +68,6 @@ class PartLock {
   Descriptor file_;
 };
 
-// CLOCK_BOOTTIME and wall time, milliseconds.
-int64_t SteadyMs();
-int64_t WallMs();
-
 }  // namespace tanren::coordinator
 
 #endif  // TANREN_COORDINATOR_LAUNCH_PART_FOLDER_H_

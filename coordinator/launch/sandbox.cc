@@ -20,6 +20,7 @@
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/process_table.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 
 namespace tanren::coordinator {

@@ -5,6 +5,7 @@
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm_end.h"
 #include "coordinator/state/cluster.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
 #include "runtime/telemetry/event_log.h"

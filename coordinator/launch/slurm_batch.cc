@@ -26,6 +26,7 @@
 #include "coordinator/launch/slurm_request.h"
 #include "coordinator/launch/slurm_watch.h"
 #include "coordinator/state/cluster.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/utf8.h"

@@ -14,6 +14,7 @@
 #include "coordinator/launch/slurm_environment.h"
 #include "coordinator/launch/slurm_folder.h"
 #include "coordinator/launch/slurm_process.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/telemetry/process_identity.h"
 

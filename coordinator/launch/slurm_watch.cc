@@ -6,6 +6,7 @@
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm_request.h"
 #include "coordinator/state/cluster.h"
+#include "runtime/base/clock.h"
 
 namespace tanren::coordinator {
 namespace {

@@ -16,6 +16,7 @@
 #include "coordinator/launch/cgroup.h"
 #include "coordinator/launch/unix_socket.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/telemetry/process_identity.h"
 

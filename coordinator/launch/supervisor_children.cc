@@ -15,6 +15,7 @@
 #include "coordinator/launch/process_table.h"
 #include "coordinator/launch/supervisor.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/telemetry/process_identity.h"
 

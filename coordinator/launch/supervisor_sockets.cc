@@ -14,6 +14,7 @@
 #include "coordinator/launch/supervisor.h"
 #include "coordinator/launch/unix_socket.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 
 namespace tanren::coordinator {

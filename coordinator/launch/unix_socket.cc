@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "fmt/format.h"
+#include "runtime/base/file.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -27,10 +28,6 @@ absl::StatusOr<sockaddr_un> AddressOf(const std::filesystem::path& path) {
   }
   std::memcpy(address.sun_path, path.c_str(), path.native().size());
   return address;
-}
-
-absl::Status ErrnoOf(std::string_view action, const std::filesystem::path& path) {
-  return absl::ErrnoToStatus(errno, fmt::format("{}: {}", path.string(), action));
 }
 
 }  // namespace

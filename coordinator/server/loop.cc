@@ -1,7 +1,5 @@
 #include "coordinator/server/loop.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <chrono>
 #include <iterator>
@@ -9,6 +7,7 @@
 
 #include "coordinator/server/begin_epoch.h"
 #include "coordinator/server/transition_log.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "runtime/base/fail_point.h"
 #include "runtime/base/log.h"
@@ -26,21 +25,13 @@ constexpr size_t kAgentsFactor = 4;
 constexpr int64_t kQuickTickMs = 2;
 constexpr int64_t kShortestTickMs = 1;
 
-int64_t Milliseconds(clockid_t clock) {
-  timespec time;
-  clock_gettime(clock, &time);
-  return int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
-}
-
-int64_t SteadyMs() { return Milliseconds(CLOCK_BOOTTIME); }
-
 double SecondsSince(std::chrono::steady_clock::time_point begin) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
 }  // namespace
 
-Now SystemNow() { return {Milliseconds(CLOCK_REALTIME), SteadyMs()}; }
+Now SystemNow() { return {WallMs(), SteadyMs()}; }
 
 Loop::Loop(LoopOptions options, OpenStore open, LoopListener listener)
     : options_(std::move(options)),

@@ -13,6 +13,7 @@
 
 #include "parallel/checkpoint/checksum.h"
 #include "runtime/base/error.h"
+#include "runtime/base/file.h"
 
 namespace tanren::parallel {
 namespace {
@@ -21,10 +22,6 @@ namespace fs = std::filesystem;
 
 // Copied from a GPU at a time.
 constexpr int64_t kChunkBytes = 16 * kChecksumBlock;
-
-absl::Status ErrnoOf(std::string_view action, const fs::path& path) {
-  return absl::ErrnoToStatus(errno, fmt::format("{}: {}", path.string(), action));
-}
 
 absl::Status DataLoss(const fs::path& path, const IndexedPiece& piece, std::string_view what) {
   return absl::DataLossError(fmt::format("{}: {}, elements {} to {}: {}", path.string(),

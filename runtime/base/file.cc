@@ -16,10 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-absl::Status ErrnoOf(std::string_view action, const fs::path& path) {
-  return absl::ErrnoToStatus(errno, fmt::format("{}: {}", path.string(), action));
-}
-
 // Closes on every way out; Close() tells whether closing worked.
 class FileDescriptor {
  public:
@@ -52,6 +48,10 @@ absl::Status WriteAndSync(const fs::path& path, std::string_view content, unsign
 }
 
 }  // namespace
+
+absl::Status ErrnoOf(std::string_view action, const fs::path& path) {
+  return absl::ErrnoToStatus(errno, fmt::format("{}: {}", path.string(), action));
+}
 
 absl::StatusOr<MappedFile> MappedFile::Open(const fs::path& path) {
   FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));

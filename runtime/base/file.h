@@ -33,6 +33,9 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// What errno says of an action on `path`: "<path>: <action>: <its text>", with its code.
+absl::Status ErrnoOf(std::string_view action, const std::filesystem::path& path);
+
 // The whole file; kResourceExhausted if it is longer than `limit` bytes.
 absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path,
                                      uint64_t limit = uint64_t{1} << 30);

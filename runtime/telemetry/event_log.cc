@@ -20,6 +20,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "runtime/base/error.h"
+#include "runtime/base/file.h"
 #include "runtime/base/log.h"
 
 namespace tanren {
@@ -29,10 +30,6 @@ namespace fs = std::filesystem;
 
 // No event is near this; a larger length is damage.
 constexpr uint32_t kLongestRecord = 1 << 24;
-
-absl::Status ErrnoOf(std::string_view action, const fs::path& path) {
-  return absl::ErrnoToStatus(errno, fmt::format("{}: {}", path.string(), action));
-}
 
 std::string Record(const Event& event) {
   std::string record;

@@ -21,10 +21,6 @@ namespace fs = std::filesystem;
 // Keeps the order of keys.
 using Json = nlohmann::ordered_json;
 
-absl::Status ErrnoOf(std::string_view action, const fs::path& path) {
-  return absl::ErrnoToStatus(errno, fmt::format("{}: {}", path.string(), action));
-}
-
 std::string Text(const MetricsLine& line) {
   std::string text = fmt::format("{{\"step\":{}", line.step);
   for (const auto& [name, value] : line.values) {

@@ -13,6 +13,7 @@
 #include "coordinator/launch/part_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/error.h"
 #include "tests/coordinator/client/fake_coordinator.h"
 

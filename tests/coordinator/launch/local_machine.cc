@@ -7,6 +7,7 @@
 #include "coordinator/launch/launch_command.h"
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/state/cluster.h"
+#include "runtime/base/clock.h"
 
 namespace tanren::coordinator {
 namespace {

@@ -12,6 +12,7 @@
 #include "coordinator/launch/log_spool.h"
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/process_table.h"
+#include "runtime/base/clock.h"
 #include "tests/coordinator/launch/local_machine.h"
 
 namespace tanren::coordinator {
