@@ -6,6 +6,7 @@
 #include "coordinator/state/invariants.h"
 #include "proto/coordinator.pb.h"
 #include "runtime/base/error.h"
+#include "tests/fuzz/fuzz_cluster.h"
 #include "tests/fuzz/fuzz_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -15,17 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!message.ParseFromArray(data, static_cast<int>(size)) || !message.has_report()) return 0;
   CoreOptions options;
   options.allow_commands = true;
-  Now now{1'795'000'000'000, 1'000'000};
-  Cluster cluster;
-  ThrowIfError(Apply(EpochEvent(cluster, 1, 1, now), cluster, nullptr));
-  Core core(options, std::move(cluster), now);
-  Node node;
-  node.set_name("n1");
-  node.set_incarnation("i1");
-  node.set_launcher("local");
-  node.set_cpu_millis(8000);
-  node.set_memory_bytes(int64_t{32} << 30);
-  ThrowIfError(core.Step(JoinInput{node, 1}, now).status);
+  Now now = fuzz::kClusterBegins;
+  Core core = fuzz::OneNode(options, /*gpus=*/0);
   NodeReport idle;
   idle.set_sequence(1);
   core.Step(ReportInput{"n1", idle, 1}, now);

@@ -4,7 +4,7 @@
 
 #include "coordinator/state/core.h"
 #include "coordinator/state/invariants.h"
-#include "runtime/base/error.h"
+#include "tests/fuzz/fuzz_cluster.h"
 #include "tests/fuzz/fuzz_input.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -14,18 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!spec.ParseFromArray(data, static_cast<int>(size))) return 0;
   CoreOptions options;
   options.allow_commands = true;
-  Now now{1'795'000'000'000, 1'000'000};
-  Cluster cluster;
-  ThrowIfError(Apply(EpochEvent(cluster, 1, 1, now), cluster, nullptr));
-  Core core(options, std::move(cluster), now);
-  Node node;
-  node.set_name("n1");
-  node.set_incarnation("i1");
-  node.set_launcher("local");
-  node.set_cpu_millis(8000);
-  node.set_memory_bytes(int64_t{32} << 30);
-  for (int i = 0; i < 4; ++i) node.add_gpus()->set_index(i);
-  ThrowIfError(core.Step(JoinInput{node, 1}, now).status);
+  Now now = fuzz::kClusterBegins;
+  Core core = fuzz::OneNode(options, /*gpus=*/4);
   const bool is_sound = CheckSpec(spec, options).ok();
   // As large as an array may be, each input would take seconds.
   if (spec.array_size() > 50) return 0;

@@ -55,19 +55,7 @@ steps_in() { if [[ -s $1 ]]; then wc -l <"$1"; else echo 0; fi; }
 has_steps() { (($(steps_in "$1") >= $2)); }
 
 steps=1200
-PYTHONPATH=$here/.. python3 - "$folder" "$steps" <<'PYTHON'
-import json, pathlib, random, sys
-from worker_runs import make_model, row_of_length, write_rows
-
-folder, steps = pathlib.Path(sys.argv[1]), int(sys.argv[2])
-model, draw = folder / "model", random.Random(1)
-make_model(model)
-write_rows(folder / "rows.jsonl", [row_of_length(draw.randrange(5, 49), draw) for _ in range(120)])
-(folder / "recipe.yaml").write_text(json.dumps({
-    "model": {"config": str(model / "config.json"), "tokenizer": str(model / "tokenizer.json")},
-    "data": {"sources": [{"path": str(folder / "rows.jsonl")}], "sequence_length": 48, "append_eos": False},
-    "training": {"steps": steps, "batch_rows": 384, "micro_batch_rows": 48, "precision": "fp32", "threads": 1}}))
-PYTHON
+write_training "$folder" "$steps" 384
 
 start_coordinator
 start_agent

@@ -57,3 +57,18 @@ wait_until() { # SECONDS COMMAND...: until it succeeds
   fail "not after $seconds s: $*"
 }
 wait_for_file() { wait_until "$2" test -e "$1"; } # FILE SECONDS
+write_training() { # FOLDER STEPS ROWS: recipe.yaml of a small model, with so many rows in a step
+  PYTHONPATH=$(dirname "${BASH_SOURCE[0]}")/.. python3 - "$@" <<'PYTHON'
+import json, pathlib, random, sys
+from worker_runs import make_model, row_of_length, write_rows
+
+folder, steps, rows = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+model, draw = folder / "model", random.Random(1)
+make_model(model)
+write_rows(folder / "rows.jsonl", [row_of_length(draw.randrange(5, 49), draw) for _ in range(120)])
+(folder / "recipe.yaml").write_text(json.dumps({
+    "model": {"config": str(model / "config.json"), "tokenizer": str(model / "tokenizer.json")},
+    "data": {"sources": [{"path": str(folder / "rows.jsonl")}], "sequence_length": 48, "append_eos": False},
+    "training": {"steps": steps, "batch_rows": rows, "micro_batch_rows": 48, "precision": "fp32", "threads": 1}}))
+PYTHON
+}
