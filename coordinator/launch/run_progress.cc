@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "coordinator/state/attempt_end.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "runtime/base/utf8.h"
 
@@ -15,7 +16,6 @@ constexpr int64_t kPacesToHang = 10;
 constexpr int64_t kShortestHangMs = 120'000;
 constexpr uint32_t kLongestRecord = 1 << 24;  // as the run's own log
 constexpr size_t kLongestVarint = 5;
-constexpr size_t kLongestMessage = 4'096;
 
 }  // namespace
 
@@ -66,7 +66,7 @@ void RunProgress::OnEvent(const Event& event, int64_t steady_ms, int64_t wall_ms
     checkpoint_ = checkpoint;
   } else if (event.has_run_ended()) {
     has_ended_ = true;
-    end_message_ = ValidUtf8(event.run_ended().message(), kLongestMessage);
+    end_message_ = ValidUtf8(event.run_ended().message(), kLongestEndMessage);
   }
 }
 

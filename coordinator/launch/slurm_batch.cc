@@ -25,6 +25,7 @@
 #include "coordinator/launch/slurm_rank.h"
 #include "coordinator/launch/slurm_request.h"
 #include "coordinator/launch/slurm_watch.h"
+#include "coordinator/state/attempt_end.h"
 #include "coordinator/state/cluster.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
@@ -40,8 +41,6 @@ namespace fs = std::filesystem;
 
 constexpr int kCantRun = 70;
 constexpr int64_t kTermToKillMs = 3'000;
-constexpr uint64_t kLogTail = 8192;
-constexpr size_t kLongestMessage = 4096;
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);
@@ -344,7 +343,7 @@ SlurmRunFound SlurmBatch::Found() const {
   if (events.ok()) {
     for (const Event& event : events->events) {
       if (event.has_run_ended()) {
-        found.last_words = ValidUtf8(event.run_ended().message(), kLongestMessage);
+        found.last_words = ValidUtf8(event.run_ended().message(), kLongestEndMessage);
       }
     }
   }
@@ -359,7 +358,8 @@ void SlurmBatch::AddLogTail(AttemptEnd& end) const {
   if (rank != nullptr) log = folder_.log(rank->role(), rank->rank());
   const auto text = ReadFile(log);
   if (!text.ok()) return;
-  end.set_log_tail(text->size() > kLogTail ? text->substr(text->size() - kLogTail) : *text);
+  end.set_log_tail(text->size() > kLongestLogTail ? text->substr(text->size() - kLongestLogTail)
+                                                  : *text);
 }
 
 int SlurmBatch::Finish(AttemptEnd end) {

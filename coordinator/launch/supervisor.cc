@@ -15,6 +15,7 @@
 
 #include "coordinator/launch/cgroup.h"
 #include "coordinator/launch/unix_socket.h"
+#include "coordinator/state/attempt_end.h"
 #include "fmt/format.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
@@ -29,7 +30,6 @@ constexpr int kLooksEveryMs = 200;
 constexpr int64_t kProgressEveryMs = 500;
 constexpr int64_t kGraceWithoutSavingMs = 5'000;
 constexpr int64_t kStacksWithinMs = 15'000;
-constexpr size_t kLogTail = 8 << 10;
 
 // Everything that a job names and that may lie in /tmp or /dev/shm.
 std::vector<std::string> PathsOf(const SupervisorSpec& spec, const PartFolder& folder) {
@@ -256,7 +256,7 @@ void Supervisor::End() {
     *report_.mutable_end() = EndOfPart(history_);
     if (const std::optional<ProcessEnd> bad = FirstBadEnd(history_.ends); bad.has_value()) {
       report_.mutable_end()->set_log_tail(
-          SpoolTail(LogPath(folder_.logs(), bad->role, bad->rank), kLogTail));
+          SpoolTail(LogPath(folder_.logs(), bad->role, bad->rank), kLongestLogTail));
     }
   }
   report_.set_state(PART_ENDED);

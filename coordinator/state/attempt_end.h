@@ -2,12 +2,17 @@
 #ifndef TANREN_COORDINATOR_STATE_ATTEMPT_END_H_
 #define TANREN_COORDINATOR_STATE_ATTEMPT_END_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "proto/job.pb.h"
 
 namespace tanren::coordinator {
+
+// Of what an end tells, in bytes: more is cut.
+inline constexpr size_t kLongestEndMessage = 4 << 10;
+inline constexpr size_t kLongestLogTail = 8 << 10;
 
 // A part that ends so before it was asked to takes its gang with it.
 bool BreaksTheGang(AttemptEnd::Kind kind);

@@ -11,12 +11,9 @@
 namespace tanren::coordinator {
 namespace {
 
-constexpr size_t kLongestMessage = 4 << 10;
-constexpr size_t kLongestLogTail = 8 << 10;
-
 // What an agent says, cut to what a record may hold; of a log the end counts.
 void Clip(AttemptEnd& end) {
-  end.set_message(ValidUtf8(end.message(), kLongestMessage));
+  end.set_message(ValidUtf8(end.message(), kLongestEndMessage));
   std::string& tail = *end.mutable_log_tail();
   if (tail.size() > kLongestLogTail) tail.erase(0, tail.size() - kLongestLogTail);
 }
