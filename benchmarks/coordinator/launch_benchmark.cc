@@ -49,7 +49,7 @@ double CpuSeconds(int who) {
          static_cast<double>(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 }
 
-int Run(std::unique_ptr<Helper> helper, int jobs, size_t at_once, bool isolate,
+int Run(std::unique_ptr<ForkServer> fork_server, int jobs, size_t at_once, bool isolate,
         const std::vector<std::string>& command) {
   std::string folder = "/tmp/launch_benchmark.XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) return 1;
@@ -58,7 +58,7 @@ int Run(std::unique_ptr<Helper> helper, int jobs, size_t at_once, bool isolate,
   options.node = "here";
   options.allow_root = true;
   options.isolate = isolate;
-  options.helper = std::move(helper);
+  options.fork_server = std::move(fork_server);
   auto launcher = LocalLauncher::Open(std::move(options));
   if (!launcher.ok()) {
     fmt::print(stderr, "{}\n", launcher.status().ToString());
@@ -113,15 +113,15 @@ int Run(std::unique_ptr<Helper> helper, int jobs, size_t at_once, bool isolate,
 int main(int argc, char** argv) {
   using namespace tanren::coordinator;
   if (const std::optional<int> code = RunLaunchCommand(argc, argv)) return *code;
-  absl::StatusOr<Helper> first = StartHelper();
-  absl::StatusOr<Helper> second = StartHelper();
+  absl::StatusOr<ForkServer> first = StartForkServer();
+  absl::StatusOr<ForkServer> second = StartForkServer();
   if (!first.ok() || !second.ok()) return 1;
   const int jobs = argc > 1 ? std::atoi(argv[1]) : 400;
   const size_t at_once = argc > 2 ? static_cast<size_t>(std::atoi(argv[2])) : 8;
   std::vector<std::string> command(argv + std::min(argc, 3), argv + argc);
   if (command.empty()) command = {"/bin/true"};
   const int isolated =
-      Run(std::make_unique<Helper>(*std::move(first)), jobs, at_once, true, command);
+      Run(std::make_unique<ForkServer>(*std::move(first)), jobs, at_once, true, command);
   return isolated +
-         Run(std::make_unique<Helper>(*std::move(second)), jobs, at_once, false, command);
+         Run(std::make_unique<ForkServer>(*std::move(second)), jobs, at_once, false, command);
 }

@@ -22,7 +22,7 @@
 #include "coordinator/agent/open_launcher.h"
 #include "coordinator/agent/outbox.h"
 #include "coordinator/agent/replacement.h"
-#include "coordinator/launch/helper_process.h"
+#include "coordinator/launch/fork_server.h"
 #include "coordinator/launch/launch_command.h"
 #include "coordinator/launch/slurm_batch.h"
 #include "coordinator/wire/channel.h"
@@ -124,7 +124,7 @@ Endpoint EndpointOf(const Arguments& arguments) {
 }
 
 // Returns whether this is to be replaced.
-absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, Helper helper) {
+absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, ForkServer fork_server) {
   TANREN_ASSIGN_OR_RETURN(const int signals, TakeSignals());
   const Endpoint endpoint = EndpointOf(arguments);
   TANREN_ASSIGN_OR_RETURN(Node node, NodeOf(ProbeMachine({}), arguments.node, endpoint.address));
@@ -141,7 +141,7 @@ absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, Helper helper) {
   options.allow_root = arguments.allow_root;
   options.isolate = !arguments.no_isolation;
   TANREN_ASSIGN_OR_RETURN(const OpenedLauncher opened,
-                          OpenLauncher(options, std::move(helper), outbox));
+                          OpenLauncher(options, std::move(fork_server), outbox));
   TANREN_ASSIGN_OR_RETURN(*node.mutable_incarnation(), Incarnation(arguments.state));
   TANREN_ASSIGN_OR_RETURN(Channel channel, Channel::Open(endpoint));
 
@@ -174,10 +174,10 @@ int Run(int argc, char** argv) {
   CLI11_PARSE(program, argc, argv);
   RememberProgram(argc, argv);
   // Before anything makes a thread.
-  absl::StatusOr<Helper> helper = StartHelper();
-  absl::Status status = helper.status();
+  absl::StatusOr<ForkServer> fork_server = StartForkServer();
+  absl::Status status = fork_server.status();
   if (status.ok() && !arguments.log_file.empty()) status = AddLogFile(arguments.log_file);
-  if (status.ok()) status = Serve(arguments, *std::move(helper)).status();
+  if (status.ok()) status = Serve(arguments, *std::move(fork_server)).status();
   if (status.ok()) return 0;
   LogError("{}", std::string(status.message()));
   return 1;

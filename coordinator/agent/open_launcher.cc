@@ -20,12 +20,12 @@ absl::StatusOr<OpenedLauncher> OpenSlurm(const OpenLauncherOptions& options) {
   return opened;
 }
 
-absl::StatusOr<OpenedLauncher> OpenLocal(const OpenLauncherOptions& options, Helper helper,
+absl::StatusOr<OpenedLauncher> OpenLocal(const OpenLauncherOptions& options, ForkServer fork_server,
                                          const std::shared_ptr<Outbox>& outbox) {
   LocalLauncherOptions local;
   local.state = options.state;
   local.node = options.node;
-  local.helper = std::make_unique<Helper>(std::move(helper));
+  local.fork_server = std::make_unique<ForkServer>(std::move(fork_server));
   local.worker = options.worker;
   local.allow_root = options.allow_root;
   local.isolate = options.isolate;
@@ -45,10 +45,11 @@ absl::StatusOr<OpenedLauncher> OpenLocal(const OpenLauncherOptions& options, Hel
 
 }  // namespace
 
-absl::StatusOr<OpenedLauncher> OpenLauncher(const OpenLauncherOptions& options, Helper helper,
+absl::StatusOr<OpenedLauncher> OpenLauncher(const OpenLauncherOptions& options,
+                                            ForkServer fork_server,
                                             const std::shared_ptr<Outbox>& outbox) {
   if (options.kind == "slurm") return OpenSlurm(options);
-  return OpenLocal(options, std::move(helper), outbox);
+  return OpenLocal(options, std::move(fork_server), outbox);
 }
 
 }  // namespace tanren::coordinator

@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "coordinator/agent/outbox.h"
-#include "coordinator/launch/helper_process.h"
+#include "coordinator/launch/fork_server.h"
 #include "coordinator/launch/launcher.h"
 
 namespace tanren::coordinator {
@@ -31,7 +31,8 @@ struct OpenedLauncher {
 
 // Takes the state folder and what runs. What mpirun on this machine wants of others is put into
 // `outbox`.
-absl::StatusOr<OpenedLauncher> OpenLauncher(const OpenLauncherOptions& options, Helper helper,
+absl::StatusOr<OpenedLauncher> OpenLauncher(const OpenLauncherOptions& options,
+                                            ForkServer fork_server,
                                             const std::shared_ptr<Outbox>& outbox);
 
 }  // namespace tanren::coordinator

@@ -8,7 +8,7 @@
 namespace tanren::coordinator {
 
 // Runs the command if argv[1] is "remote-shell" or "rank", and returns the exit code. To be called
-// first in main, before StartHelper().
+// first in main, before StartForkServer().
 std::optional<int> RunLaunchCommand(int argc, char** argv);
 
 // tanren-agent remote-shell --socket SOCKET --token TOKEN HOST COMMAND...: mpirun's plm_rsh_agent.

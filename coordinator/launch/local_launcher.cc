@@ -74,7 +74,7 @@ absl::Status LocalLauncher::Implementation::Begin() {
   mpirun_ = Program("", "", "mpirun");
   orted_ = Program("", "", "orted");
   if (const absl::StatusOr<fs::path> cgroup =
-          LimitingCgroup({getpid(), options_.helper->process()});
+          LimitingCgroup({getpid(), options_.fork_server->process()});
       cgroup.ok()) {
     cgroup_ = *cgroup;
   } else {
@@ -154,7 +154,7 @@ absl::Status LocalLauncher::Implementation::StartSupervisor(LocalPart& part, con
   TANREN_RETURN_IF_ERROR(ReplaceFile(part.folder.spec(), SpecFor(spec).SerializeAsString()));
   TANREN_ASSIGN_OR_RETURN(auto ends, PacketPair());
   TANREN_RETURN_IF_ERROR(
-      options_.helper->StartSupervisor(part.folder.path(), std::move(ends.second)));
+      options_.fork_server->StartSupervisor(part.folder.path(), std::move(ends.second)));
   part.control = std::move(ends.first);
   return absl::OkStatus();
 }
@@ -289,7 +289,8 @@ LocalLauncher::LocalLauncher(std::unique_ptr<Implementation> implementation)
 LocalLauncher::~LocalLauncher() = default;
 
 absl::StatusOr<std::unique_ptr<LocalLauncher>> LocalLauncher::Open(LocalLauncherOptions options) {
-  if (options.helper == nullptr) return absl::InvalidArgumentError("a launcher needs a helper");
+  if (options.fork_server == nullptr)
+    return absl::InvalidArgumentError("a launcher needs a fork server");
   if (options.program.empty()) options.program = ThisProgram();
   TANREN_RETURN_IF_ERROR(MakeDirectories(options.state / "parts"));
   options.state = fs::absolute(options.state);

@@ -2,7 +2,7 @@
 // its own, which holds the part's whole state on disk and ends it when the lease has passed, so
 // that an agent may die, be stopped or be replaced at any time:
 //
-//   agent (LocalLauncher) -- helper: forks --> supervisor of a part --> mpirun or the rank
+//   agent (LocalLauncher) -- fork server --> supervisor of a part --> mpirun or the rank
 //         \________________________________________/ one socket: stop, remote start; reports back
 //
 // On disk, below the state folder: parts/<epoch>.<job>.<attempt>/{spec.pb, state.pb, supervisor,
@@ -19,7 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "coordinator/launch/helper_process.h"
+#include "coordinator/launch/fork_server.h"
 #include "coordinator/launch/launcher.h"
 
 namespace tanren::coordinator {
@@ -27,8 +27,8 @@ namespace tanren::coordinator {
 struct LocalLauncherOptions {
   std::filesystem::path state;  // the agent's state folder; made if absent
   std::string node;             // what placements call this machine
-  // From StartHelper().
-  std::unique_ptr<Helper> helper;
+  // From StartForkServer().
+  std::unique_ptr<ForkServer> fork_server;
   // The agent's program, for `remote-shell` and `rank`; empty: this one.
   std::filesystem::path program;
   // Empty: tanren-worker beside the program, or in PATH.

@@ -15,8 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // Made by main, one after the other: each launcher takes one.
-std::vector<std::unique_ptr<Helper>> helpers;
-constexpr int kHelpers = 120;
+std::vector<std::unique_ptr<ForkServer>> fork_servers;
+constexpr int kForkServers = 120;
 
 }  // namespace
 
@@ -42,9 +42,9 @@ void LocalMachine::Open() {
   options.state = state();
   options.node = node_;
   options.allow_root = true;
-  ASSERT_FALSE(helpers.empty());
-  options.helper = std::move(helpers.back());
-  helpers.pop_back();
+  ASSERT_FALSE(fork_servers.empty());
+  options.fork_server = std::move(fork_servers.back());
+  fork_servers.pop_back();
   if (change_) change_(options);
   absl::StatusOr<std::unique_ptr<LocalLauncher>> launcher = LocalLauncher::Open(std::move(options));
   ASSERT_TRUE(launcher.ok()) << launcher.status();
@@ -66,10 +66,10 @@ fs::path LocalMachine::part(const AttemptToken& token) const {
 int main(int argc, char** argv) {
   using namespace tanren::coordinator;
   if (const std::optional<int> code = RunLaunchCommand(argc, argv)) return *code;
-  for (int i = 0; i < kHelpers; ++i) {
-    absl::StatusOr<Helper> helper = StartHelper();
-    if (!helper.ok()) return 1;
-    helpers.push_back(std::make_unique<Helper>(*std::move(helper)));
+  for (int i = 0; i < kForkServers; ++i) {
+    absl::StatusOr<ForkServer> fork_server = StartForkServer();
+    if (!fork_server.ok()) return 1;
+    fork_servers.push_back(std::make_unique<ForkServer>(*std::move(fork_server)));
   }
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();

@@ -170,7 +170,7 @@ TEST(StateFolder, HasOneAgent) {
   LocalMachine machine;
   LocalLauncherOptions options;
   options.state = machine.state();
-  options.helper = std::make_unique<Helper>(Descriptor());
+  options.fork_server = std::make_unique<ForkServer>(Descriptor());
   EXPECT_TRUE(absl::IsFailedPrecondition(LocalLauncher::Open(std::move(options)).status()));
 }
 

@@ -1,4 +1,4 @@
-#include "coordinator/launch/helper_process.h"
+#include "coordinator/launch/fork_server.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -20,13 +20,13 @@ namespace {
 
 constexpr int kSocket = 3;
 
-[[noreturn]] void RunHelper(Descriptor inherited) {
+[[noreturn]] void RunForkServer(Descriptor inherited) {
   setsid();
   // Whatever else the program had open is no business of a part's.
   if (inherited.get() != kSocket) dup2(inherited.get(), kSocket);
   const Descriptor socket(kSocket);
   syscall(SYS_close_range, kSocket + 1, ~0U, 0);
-  prctl(PR_SET_NAME, "tanren-helper");
+  prctl(PR_SET_NAME, "tanren-fork");
   std::signal(SIGCHLD, SIG_IGN);  // supervisors are buried by the kernel
   while (true) {
     absl::StatusOr<std::optional<Packet>> packet = ReceivePacket(socket);
@@ -42,19 +42,19 @@ constexpr int kSocket = 3;
 
 }  // namespace
 
-absl::StatusOr<Helper> StartHelper() {
+absl::StatusOr<ForkServer> StartForkServer() {
   TANREN_ASSIGN_OR_RETURN(auto ends, PacketPair());
-  const pid_t helper = fork();
-  if (helper < 0) return absl::ErrnoToStatus(errno, "can't fork the helper process");
-  if (helper == 0) {
+  const pid_t fork_server = fork();
+  if (fork_server < 0) return absl::ErrnoToStatus(errno, "can't fork the fork server");
+  if (fork_server == 0) {
     ends.first.Close();
-    RunHelper(std::move(ends.second));
+    RunForkServer(std::move(ends.second));
   }
-  return Helper(std::move(ends.first), helper);
+  return ForkServer(std::move(ends.first), fork_server);
 }
 
-absl::Status Helper::StartSupervisor(const std::filesystem::path& folder, Descriptor control) {
-  return Annotate(SendPacket(socket_, folder.string(), {control.get()}), "the helper process");
+absl::Status ForkServer::StartSupervisor(const std::filesystem::path& folder, Descriptor control) {
+  return Annotate(SendPacket(socket_, folder.string(), {control.get()}), "the fork server");
 }
 
 }  // namespace tanren::coordinator
