@@ -10,8 +10,6 @@
 #include <utility>
 #include <variant>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/str_replace.h"
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/state/cluster.h"
 #include "fmt/format.h"
@@ -26,10 +24,6 @@ namespace {
 
 // How often what can't wake us is looked at.
 constexpr int64_t kLongestSleepMs = 1'000;
-
-std::string Words(const std::string& name) {
-  return absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"_", " "}});
-}
 
 }  // namespace
 

@@ -1,18 +1,13 @@
 #include "coordinator/client/event_text.h"
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/str_replace.h"
 #include "coordinator/client/job_text.h"
 #include "coordinator/client/quantities.h"
+#include "coordinator/state/cluster.h"
 #include "fmt/format.h"
 #include "runtime/base/terminal.h"
 
 namespace tanren::coordinator {
 namespace {
-
-std::string Words(const std::string& name) {
-  return absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"_", " "}});
-}
 
 std::string With(const std::string& before, const std::string& text) {
   return text.empty() ? "" : before + text;

@@ -6,7 +6,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "coordinator/client/quantities.h"
 #include "coordinator/state/cluster.h"
 #include "fmt/format.h"
@@ -15,10 +14,6 @@
 
 namespace tanren::coordinator {
 namespace {
-
-std::string Words(const std::string& name) {
-  return absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"_", " "}});
-}
 
 std::string Counted(int64_t count, const std::string& what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");

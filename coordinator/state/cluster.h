@@ -41,6 +41,8 @@ std::string AttemptFolder(const Job& job, uint32_t attempt);
 uint64_t JobOf(const HistoryEvent& event);
 bool operator==(const AttemptToken& a, const AttemptToken& b);
 bool operator<(const AttemptToken& a, const AttemptToken& b);
+// An enum value's name for people: "PART_FAILED" is "part failed".
+std::string Words(const std::string& name);
 // "3.17.2": epoch, job, attempt.
 std::string TokenText(const AttemptToken& token);
 bool FromTokenText(const std::string& text, AttemptToken& token);

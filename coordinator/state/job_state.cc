@@ -1,6 +1,8 @@
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "coordinator/state/cluster.h"
 #include "fmt/format.h"
@@ -68,6 +70,10 @@ JobState StateBehindUnknown(const Attempt& attempt) {
   if (attempt.running_ms() != 0) return RUNNING;
   if (attempt.starting_ms() != 0) return STARTING;
   return PLACED;
+}
+
+std::string Words(const std::string& name) {
+  return absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"_", " "}});
 }
 
 std::string JobFolder(const JobSpec& spec, uint64_t job) {
