@@ -51,6 +51,15 @@ void KillDaemon(const std::string& name, int signal) {
   fs::remove(file);
 }
 
+// slurmctld writes its jobs every few seconds. One that dies before forgets the newest and gives
+// their numbers again, and a node on which such a job runs is drained for the double.
+void WaitUntilSlurmHasSaved() {
+  const fs::path jobs = Folder() / "state" / "job_state";
+  const fs::file_time_type now = fs::file_time_type::clock::now();
+  ASSERT_TRUE(WaitUntil(30, [&] { return fs::exists(jobs) && fs::last_write_time(jobs) > now; }))
+      << jobs;
+}
+
 class RealSlurm : public testing::Test {
  protected:
   RealSlurm() {
@@ -249,6 +258,7 @@ TEST_F(RealSlurm, AControllerThatIsRestartedDisturbsNothing) {
   const PartSpec part = Part(1, 1, "until [ -e go ]; do sleep 0.1; done; echo ran");
   launcher_->Start(part);
   ASSERT_TRUE(Runs(part)) << Log(part.token(), -1);
+  WaitUntilSlurmHasSaved();
   KillDaemon("slurmctld", SIGKILL);
   launcher_.reset();  // the agent too
   options_.command_timeout_ms = 2'000;
