@@ -30,22 +30,14 @@ FakeCoordinator::~FakeCoordinator() {
 }
 
 TestFolder::TestFolder() {
-  std::string name = std::filesystem::temp_directory_path() / "tanren-client.XXXXXX";
-  TANREN_CHECK(mkdtemp(name.data()) != nullptr);
-  path_ = name;
-  std::ofstream(path_ / "token") << "tnr_test_secret\n";
-  chmod((path_ / "token").c_str(), 0600);
-}
-
-TestFolder::~TestFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
+  std::ofstream(path() / "token") << "tnr_test_secret\n";
+  chmod((path() / "token").c_str(), 0600);
 }
 
 Endpoint TestFolder::EndpointAt(const std::string& address) const {
   Endpoint endpoint;
   endpoint.address = address;
-  endpoint.token_file = path_ / "token";
+  endpoint.token_file = path() / "token";
   return endpoint;
 }
 

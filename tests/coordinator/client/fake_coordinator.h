@@ -12,6 +12,7 @@
 #include "coordinator/wire/channel.h"
 #include "grpcpp/server.h"
 #include "proto/coordinator.grpc.pb.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 
@@ -63,17 +64,12 @@ class FakeCoordinator {
   std::unique_ptr<grpc::Server> server_;
 };
 
-// A folder that goes with it, and a token in it.
-class TestFolder {
+// With a token in it.
+class TestFolder : public TemporaryFolder {
  public:
   TestFolder();
-  ~TestFolder();
-  const std::filesystem::path& path() const { return path_; }
   // The endpoint of `address` with this folder's token, "tnr_test_secret".
   Endpoint EndpointAt(const std::string& address) const;
-
- private:
-  std::filesystem::path path_;
 };
 
 }  // namespace tanren::coordinator

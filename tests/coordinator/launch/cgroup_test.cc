@@ -7,6 +7,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -19,9 +20,9 @@ std::string TextOf(const fs::path& path) {
 }
 
 TEST(Cgroup, LimitsAreWhatThePartWasGiven) {
-  std::string folder = "/tmp/cgroup_test.XXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  const fs::path part = fs::path(folder) / "part-1.2.3";
+  const TemporaryFolder temporary;
+  const fs::path& folder = temporary.path();
+  const fs::path part = folder / "part-1.2.3";
   fs::create_directory(part);
   for (const char* name : {"cpu.max", "memory.max", "cgroup.procs"})
     std::ofstream(part / name) << "";
@@ -35,7 +36,6 @@ TEST(Cgroup, LimitsAreWhatThePartWasGiven) {
   EXPECT_EQ(TextOf(part / "memory.max"), "1000000");
   EXPECT_EQ(TextOf(part / "cgroup.procs"), "77");
   EXPECT_FALSE(MakeCgroup(folder, "other", limits).ok()) << "a limit that can't be set is told";
-  fs::remove_all(folder);
 }
 
 }  // namespace

@@ -15,11 +15,7 @@ namespace tanren::coordinator {
 
 namespace fs = std::filesystem;
 
-FakeCluster::FakeCluster() {
-  std::string pattern = (fs::temp_directory_path() / "tanren-fake-slurm.XXXXXX").string();
-  folder_ = mkdtemp(pattern.data());
-  fs::copy("tests/coordinator/launch/fake_slurm", folder_ / "bin");
-}
+FakeCluster::FakeCluster() { fs::copy("tests/coordinator/launch/fake_slurm", folder_ / "bin"); }
 
 FakeCluster::~FakeCluster() {
   for (const std::string& id : Jobs()) {

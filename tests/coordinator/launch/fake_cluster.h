@@ -10,6 +10,7 @@
 
 #include "coordinator/launch/slurm_launcher.h"
 #include "proto/coordinator.pb.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 
@@ -37,7 +38,8 @@ class FakeCluster {
   void ForgetJob(const std::string& id) const;
 
  private:
-  std::filesystem::path folder_;
+  const TemporaryFolder temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
 };
 
 // A command of one rank in `folder`, run by /bin/sh.

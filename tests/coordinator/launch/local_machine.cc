@@ -22,8 +22,6 @@ constexpr int kForkServers = 120;
 
 LocalMachine::LocalMachine(std::string node, std::function<void(LocalLauncherOptions&)> change)
     : node_(std::move(node)), change_(std::move(change)) {
-  std::string name = "/tmp/launch_test.XXXXXX";
-  folder_ = mkdtemp(name.data());
   fs::permissions(folder_, fs::perms(0755));
   fs::create_directories(folder());
   Open();
@@ -34,7 +32,6 @@ LocalMachine::~LocalMachine() {
   for (const PartReport& part : launcher_->Parts()) launcher_->Stop(part.token(), FENCED, 0);
   for (const PartReport& part : launcher_->Parts()) EndOf(*launcher_, part.token());
   Close();
-  fs::remove_all(folder_);
 }
 
 void LocalMachine::Open() {

@@ -9,6 +9,7 @@
 
 #include "coordinator/launch/local_launcher.h"
 #include "tests/coordinator/launch/launcher_under_test.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 
@@ -32,7 +33,8 @@ class LocalMachine : public LauncherUnderTest {
  private:
   const std::string node_;
   const std::function<void(LocalLauncherOptions&)> change_;
-  std::filesystem::path folder_;
+  const TemporaryFolder temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
   std::unique_ptr<LocalLauncher> launcher_;
 };
 

@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -20,9 +21,8 @@ void Write(const fs::path& path, const std::string& text) {
 }
 
 TEST(Numa, ARankGetsTheCpusOfItsGpusNode) {
-  std::string folder = "/tmp/numa_test.XXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  const fs::path root = folder;
+  const TemporaryFolder temporary;
+  const fs::path& root = temporary.path();
   fs::create_directories(root / "proc/driver/nvidia/gpus/0000:81:00.0");
   fs::create_directories(root / "proc/driver/nvidia/gpus/0000:01:00.0");
   Write(root / "sys/bus/pci/devices/0000:01:00.0/numa_node", "0\n");
@@ -33,7 +33,6 @@ TEST(Numa, ARankGetsTheCpusOfItsGpusNode) {
   EXPECT_THAT(CpusNearGpu(0, root), ElementsAre(0, 1));
   EXPECT_THAT(CpusNearGpu(1, root), ElementsAre(2, 3, 6));
   EXPECT_THAT(CpusNearGpu(2, root), IsEmpty());
-  fs::remove_all(root);
 }
 
 TEST(Numa, RanksShareTheirNodesGpusInOrder) {

@@ -14,6 +14,7 @@
 #include "coordinator/launch/process_table.h"
 #include "runtime/base/clock.h"
 #include "tests/coordinator/launch/local_machine.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -175,9 +176,8 @@ TEST(StateFolder, HasOneAgent) {
 }
 
 TEST(LogSpool, OldBytesGoAndOffsetsNeverRestart) {
-  std::string folder = "/tmp/log_spool.XXXXXX";
-  ASSERT_NE(mkdtemp(folder.data()), nullptr);
-  const fs::path path = LogPath(folder, "trainer", 0);
+  const TemporaryFolder temporary;
+  const fs::path path = LogPath(temporary.path(), "trainer", 0);
   LogSpool spool(path, 400);
   std::string all;
   for (int i = 0; i < 200; ++i) {
@@ -202,7 +202,6 @@ TEST(LogSpool, OldBytesGoAndOffsetsNeverRestart) {
   EXPECT_LE(read.size(), 400u);
   EXPECT_GE(read.size(), 300u);
   EXPECT_EQ(read, all.substr(begin));
-  fs::remove_all(folder);
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "nlohmann/json.hpp"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -23,10 +24,6 @@ using ::testing::SizeIs;
 
 class AuditTest : public ::testing::Test {
  protected:
-  AuditTest() {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
   // The lines of a file, each of which must be JSON.
   std::vector<nlohmann::json> Lines(const std::string& name = "audit.jsonl") {
     std::vector<nlohmann::json> lines;
@@ -37,7 +34,8 @@ class AuditTest : public ::testing::Test {
     }
     return lines;
   }
-  fs::path folder_ = fs::path(testing::TempDir()) / "audit";
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
 };
 
 TEST_F(AuditTest, AChangeIsOneLineWithWhoWhatAndHowItEnded) {

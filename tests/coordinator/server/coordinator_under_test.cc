@@ -65,16 +65,7 @@ JobSpec SmallJob(const std::string& name) {
   return spec;
 }
 
-CoordinatorUnderTest::CoordinatorUnderTest() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "server_test.XXXXXX").string();
-  folder_ = mkdtemp(pattern.data());
-}
-
-CoordinatorUnderTest::~CoordinatorUnderTest() {
-  Stop();
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
-}
+CoordinatorUnderTest::~CoordinatorUnderTest() { Stop(); }
 
 void CoordinatorUnderTest::Start(ServerOptions options) {
   options.listen = address_;

@@ -14,12 +14,12 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "proto/coordinator.grpc.pb.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 
 class CoordinatorUnderTest {
  public:
-  CoordinatorUnderTest();
   ~CoordinatorUnderTest();
 
   // Begins with what is on the disk, on the same port where it ran before. `options.listen` and
@@ -51,7 +51,8 @@ class CoordinatorUnderTest {
  private:
   MemoryStore disk_;
   std::atomic<bool> disk_full_ = false;
-  std::filesystem::path folder_;
+  const TemporaryFolder temporary_;
+  const std::filesystem::path folder_ = temporary_.path();
   std::unique_ptr<Server> server_;
   std::string address_ = "127.0.0.1:0";
   std::string admin_token_;

@@ -15,6 +15,7 @@
 #include "gtest/gtest.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -190,11 +191,8 @@ std::string OwnName() {
 
 class FirstTokens : public CredentialsTest {
  protected:
-  FirstTokens() {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  fs::path folder_ = fs::path(testing::TempDir()) / "first_tokens";
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
   MemoryStore store_;
 };
 

@@ -26,6 +26,7 @@
 #include "runtime/base/fail_point.h"
 #include "runtime/base/file.h"
 #include "tests/coordinator/store/history_samples.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -38,14 +39,7 @@ using ::testing::SizeIs;
 
 class SqliteStoreTest : public ::testing::Test {
  protected:
-  SqliteStoreTest() {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~SqliteStoreTest() override {
-    (void)SetFailPoints("");
-    fs::remove_all(folder_);
-  }
+  ~SqliteStoreTest() override { (void)SetFailPoints(""); }
   std::unique_ptr<SqliteStore> Open() { return ValueOrThrow(SqliteStore::Open(state_)); }
   absl::Status OpenStatus() { return SqliteStore::Open(state_).status(); }
   // Ten events and records, closed again.
@@ -69,7 +63,8 @@ class SqliteStoreTest : public ::testing::Test {
     return stat(path.c_str(), &info) == 0 ? info.st_mode & 07777 : 0;
   }
 
-  fs::path folder_ = fs::path(testing::TempDir()) / fmt::format("sqlite_store.{}", getpid());
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
   fs::path state_ = folder_ / "state";
 };
 

@@ -13,6 +13,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/fail_point.h"
 #include "tests/coordinator/store/history_samples.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -47,11 +48,7 @@ class MemoryBench : public Bench {
 
 class SqliteBench : public Bench {
  public:
-  SqliteBench() {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-    Reopen();
-  }
+  SqliteBench() { Reopen(); }
   ~SqliteBench() override { (void)SetFailPoints(""); }
   Store& store() override { return *store_; }
   void Reopen() override {
@@ -71,7 +68,8 @@ class SqliteBench : public Bench {
   }
 
  private:
-  fs::path folder_ = fs::path(testing::TempDir()) / "store_contract";
+  const TemporaryFolder temporary_;
+  const fs::path folder_ = temporary_.path();
   std::unique_ptr<SqliteStore> store_;
 };
 
@@ -89,13 +87,10 @@ class StoreContract : public ::testing::TestWithParam<std::pair<const char*, Mak
     return sequences;
   }
   std::vector<std::string> Texts() { return TextsOf(ValueOrThrow(store().Records())); }
-  fs::path NewPath(const std::string& name) {
-    const fs::path path = fs::path(testing::TempDir()) / "store_contract" / name;
-    fs::create_directories(path.parent_path());
-    fs::remove(path);
-    return path;
-  }
+  // Where nothing is.
+  fs::path NewPath(const std::string& name) { return temporary_.path() / name; }
 
+  const TemporaryFolder temporary_;
   std::unique_ptr<Bench> bench_;
 };
 

@@ -13,17 +13,6 @@ namespace tanren::parallel {
 
 namespace fs = std::filesystem;
 
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "checkpoint_test.XXXXXX").string();
-  TANREN_CHECK(mkdtemp(name.data()) != nullptr, "can't make {}", name);
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 Training::Training(comm::Communicator& world, const ToyOptions& toy, EngineOptions options)
     : world_(world) {
   const ToyModel model = MakeToyModel(toy);

@@ -13,21 +13,9 @@
 #include "parallel/optimizer/adamw.h"
 #include "runtime/comm/communicator.h"
 #include "tests/parallel/engine/toy_model.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::parallel {
-
-// Removed with everything in it.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // One rank's engine and AdamW over the toy model. Starts from seed 5.
 class Training {
