@@ -150,8 +150,8 @@ def kill(pid, number):
         pass
 
 
-def wait_until(condition, what, seconds=PATIENCE):
-    """Returns the first true result of `condition`."""
+def wait_until(condition, what, seconds=PATIENCE, every=0.005):
+    """Returns the first true result of `condition`, which is tried again after so many seconds."""
     end = time.monotonic() + seconds
     while True:
         result = condition()
@@ -159,7 +159,7 @@ def wait_until(condition, what, seconds=PATIENCE):
             return result
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.005)
+        time.sleep(every)
 
 
 class WorkerProcess:

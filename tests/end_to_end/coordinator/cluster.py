@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -43,23 +44,44 @@ def names(words):
     return pathlib.Path(words[0]).name if words else ""
 
 
-class Tanren:
-    """The client, with a home folder that knows of one `tanren up`."""
+def boottime():
+    """CLOCK_BOOTTIME, seconds: what leases and events are dated by."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def __init__(self, home):
+
+def beating(file):
+    """A program that writes down, ten times a second, which attempt of it lives and when."""
+    script = f'while :; do read -r now _ < /proc/uptime; echo "$TANREN_ATTEMPT $now" >> {file}; sleep 0.1; done'
+    return ["--", "/bin/sh", "-c", script]
+
+
+def lives(file):
+    """attempt -> its first and last beat, boottime."""
+    found = {}
+    for line in file.read_text().splitlines() if file.exists() else []:
+        attempt, now = int(line.split()[0]), float(line.split()[1])
+        found[attempt] = (found.get(attempt, (now, now))[0], now)
+    return found
+
+
+class Tanren:
+    """The client, with a home folder that knows of one coordinator. `inside`: what its command line begins with."""
+
+    def __init__(self, home, inside=()):
         self.home = home
+        self.command = [*inside, TANREN]
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("TANREN_")}
         self.environment["HOME"] = str(home)
         if WORKER:
             self.environment["PATH"] = f"{pathlib.Path(WORKER).parent}:{os.environ['PATH']}"
 
     def start(self, *arguments, **options):
-        return subprocess.Popen([TANREN, *map(str, arguments)], env=self.environment, cwd=self.home,
+        return subprocess.Popen([*self.command, *map(str, arguments)], env=self.environment, cwd=self.home,
                                 stdin=subprocess.DEVNULL, **options)
 
     def run(self, *arguments, seconds=PATIENCE):
         """The ended process, with what it wrote."""
-        return subprocess.run([TANREN, *map(str, arguments)], env=self.environment, cwd=self.home, text=True,
+        return subprocess.run([*self.command, *map(str, arguments)], env=self.environment, cwd=self.home, text=True,
                               errors="replace", stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds)
 
     def ask(self, *arguments):
@@ -78,7 +100,8 @@ class Tanren:
                 raise AssertionError(f"job {number} is {job['state']}: {json.dumps(job, indent=1)}")
             return job if job["state"] in states else None
 
-        return wait_until(reached, f"job {number} is {' or '.join(states)}", seconds)
+        # Each try is a process of its own.
+        return wait_until(reached, f"job {number} is {' or '.join(states)}", seconds, every=0.1)
 
     def step(self, number):
         """The last step that the job's ranks told of; 0 before."""

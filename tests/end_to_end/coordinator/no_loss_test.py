@@ -1,15 +1,13 @@
 """No acknowledged job is lost, and none runs twice at once, whatever is killed."""
 
 import pathlib
-import shutil
 import signal
-import subprocess
-import tempfile
 import threading
 import time
 import unittest
 
-from cluster import TANREN, ClusterTest, Tanren, kill, wait_until
+from cluster import ClusterTest, boottime, kill, names, processes, wait_until
+from programs import ProgramsTest
 
 KILLS = 25
 SUBMITTERS = 4
@@ -64,87 +62,66 @@ class SubmitBurstTest(ClusterTest):
         self.assertEqual(len(listed), len(set(listed)))
 
 
-class AgentKilledTest(unittest.TestCase):
-    """A coordinator and an agent that nobody starts again."""
-
-    def setUp(self):
-        self.home = pathlib.Path(tempfile.mkdtemp(prefix="tanren-cluster."))
-        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
-        self.tanren = Tanren(self.home)
-        self.state = self.home / ".local/state/tanren/up"
-        self.processes = []
-        self.addCleanup(self.end_all)
-
-    def end_all(self):
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
-    def start(self, program, *arguments):
-        tanren = pathlib.Path(TANREN)
-        folder = {"tanren-coordinator": "server", "tanren-agent": "agent"}[program]
-        path = tanren.parent / program
-        if not path.exists():
-            path = tanren.parent.parent / folder / program
-        with open(self.home / f"{program}.log", "a") as log:
-            process = subprocess.Popen([path, *map(str, arguments)], env=self.tanren.environment, cwd=self.home,
-                                       stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        self.processes.append(process)
-        return process
-
-    def start_agent(self):
-        address = (self.state / "endpoint").read_text().strip()
-        return self.start("tanren-agent", "--coordinator", address, "--token-file", self.state / "agent.token",
-                          "--state", self.home / "agent", "--allow-root")
-
+class AgentKilledTest(ProgramsTest):
     def test_a_job_whose_agent_dies_never_runs_beside_itself(self):
-        self.start("tanren-coordinator", "--state", self.state, "--listen", "127.0.0.1:0", "--allow-commands")
-        wait_until(lambda: (self.state / "endpoint").exists(), "the coordinator listens")
+        self.start_coordinator()
         agent = self.start_agent()
-        beats = self.home / "beats"
-        # Writes down who lives, twenty times a second.
-        script = f"while :; do echo $TANREN_ATTEMPT $(date +%s%N) >> {beats}; sleep 0.05; done"
-        number = self.tanren.ask("run", "--", "/bin/sh", "-c", script)["jobs"][0]
-        self.tanren.wait_for(number, "running")
-        wait_until(beats.exists, "it beats")
+        number = self.start_beating()
         kill(agent.pid, signal.SIGKILL)
-        killed = time.time()
+        killed = boottime()
         self.tanren.wait_for(number, "unknown")
         # Its lease passes: it ends itself, and only then it is given away; there is nobody to take it.
         self.tanren.wait_for(number, "pending", seconds=60)
-        last = max(int(line.split()[1]) for line in beats.read_text().splitlines()) / 1e9
+        _, last = self.beats_of(1)
         self.assertGreater(last - killed, 3)  # it wasn't ended with its agent
         self.assertLess(last - killed, 11)  # but with its lease
         self.start_agent()
-        wait_until(lambda: "\n2 " in beats.read_text(), "the second attempt beats")
+        self.beats_of(2)
         self.tanren.run("cancel", number)
         self.tanren.wait_for(number, "cancelled")
-        lines = [line.split() for line in beats.read_text().splitlines()]
-        of_first = [int(when) for attempt, when in lines if attempt == "1"]
-        of_second = [int(when) for attempt, when in lines if attempt == "2"]
-        self.assertLess(max(of_first), min(of_second))
+        self.assertLess(self.beats_of(1)[1], self.beats_of(2)[0])
 
     def test_an_agent_that_comes_back_in_time_finds_its_job_alive(self):
-        self.start("tanren-coordinator", "--state", self.state, "--listen", "127.0.0.1:0", "--allow-commands")
-        wait_until(lambda: (self.state / "endpoint").exists(), "the coordinator listens")
+        self.start_coordinator()
         agent = self.start_agent()
         number = self.tanren.ask("run", "--", "/bin/sleep", "12")["jobs"][0]
         self.tanren.wait_for(number, "running")
         kill(agent.pid, signal.SIGKILL)
         agent.wait()
         time.sleep(2)
-        again = self.start_agent()
+        self.start_agent()
         job = self.tanren.wait_for(number, "succeeded")
         self.assertEqual(job["attempts"], 1)
-        # An upgrade in place: the process stays, and so does what runs.
-        number = self.tanren.ask("run", "--", "/bin/sleep", "3")["jobs"][0]
-        self.tanren.wait_for(number, "running")
-        again.send_signal(signal.SIGHUP)
-        job = self.tanren.wait_for(number, "succeeded")
-        self.assertEqual(job["attempts"], 1)
-        self.assertIsNone(again.poll())
-        self.assertIn("SIGHUP", (self.home / "tanren-agent.log").read_text())
+
+    def test_an_agent_that_is_upgraded_keeps_its_process_and_its_ranks(self):
+        self.start_coordinator()
+        agent = self.start_agent()
+        number = self.start_beating()
+        ranks = self.ranks()
+        self.assertEqual(len(ranks), 1)
+        agent.send_signal(signal.SIGHUP)
+        log = self.home / "tanren-agent.log"
+        wait_until(lambda: log.read_text().count(" connected to the coordinator") == 2, "the new program has connected")
+        self.assertIn("SIGHUP", log.read_text())
+        self.assertIsNone(agent.poll())
+        # Beyond what the lease lasts that the old one had.
+        until = boottime() + 11
+        wait_until(lambda: self.beats_of(1)[1] > until, "the same attempt beats on")
+        self.assertEqual(self.ranks(), ranks)
+        self.assertEqual(self.tanren.wait_for(number, "running")["attempts"], 1)
+        # And it ends what the old one has begun.
+        self.tanren.run("cancel", number)
+        self.tanren.wait_for(number, "cancelled")
+        wait_until(lambda: not self.ranks(), "none is left")
+
+    def ranks(self):
+        """pid -> when it began, of the shells that beat."""
+        tree = processes()
+        shells = {pid for pid, (_, words) in tree.items()
+                  if names(words) == "sh" and any(str(self.beats) in word for word in words)}
+        # What a shell forks is called so, too, until it is executed.
+        return {pid: pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+                for pid in shells if tree[pid][0] not in shells}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+"""A coordinator and an agent of this machine, which nobody starts again when they end."""
+
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+from cluster import TANREN, Tanren, beating, lives, wait_until
+
+
+def program(name):
+    """The path of tanren-coordinator or tanren-agent."""
+    beside = pathlib.Path(TANREN).parent / name
+    folder = {"tanren-coordinator": "server", "tanren-agent": "agent"}[name]
+    return beside if beside.exists() else beside.parent.parent / folder / name
+
+
+class ProgramsTest(unittest.TestCase):
+    """With a scratch home folder for each test."""
+
+    def setUp(self):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="tanren-cluster."))
+        self.addCleanup(shutil.rmtree, self.home, ignore_errors=True)
+        self.tanren = Tanren(self.home)
+        self.state = self.home / ".local/state/tanren/up"
+        self.beats = self.home / "beats"
+        self.processes = []
+        self.addCleanup(self.end_all)
+
+    def end_all(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    def start(self, name, *arguments):
+        with open(self.home / f"{name}.log", "a") as log:
+            process = subprocess.Popen([program(name), *map(str, arguments)], env=self.tanren.environment, cwd=self.home,
+                                       stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        self.processes.append(process)
+        return process
+
+    def start_coordinator(self):
+        process = self.start("tanren-coordinator", "--state", self.state, "--listen", "127.0.0.1:0", "--allow-commands")
+        wait_until((self.state / "endpoint").exists, "the coordinator listens")
+        return process
+
+    def start_agent(self, address=None):
+        """Of `address`, or of the coordinator itself."""
+        return self.start("tanren-agent", "--coordinator", address or (self.state / "endpoint").read_text().strip(),
+                          "--token-file", self.state / "agent.token", "--state", self.home / "agent", "--allow-root")
+
+    def start_beating(self):
+        """A job whose beats are in self.beats. It runs."""
+        job = self.tanren.ask("run", *beating(self.beats))["jobs"][0]
+        self.tanren.wait_for(job, "running")
+        wait_until(lambda: lives(self.beats), "it beats")
+        return job
+
+    def beats_of(self, attempt):
+        """Its first and last beat, boottime, once there is one."""
+        return wait_until(lambda: lives(self.beats).get(attempt), f"attempt {attempt} beats")
