@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "coordinator/launch/launch_command.h"
-#include "coordinator/launch/local_launcher.h"
+#include "coordinator/launch/local/launch_command.h"
+#include "coordinator/launch/local/local_launcher.h"
 #include "coordinator/launch/part_folder.h"
 #include "fmt/format.h"
 #include "runtime/base/clock.h"

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "coordinator/launch/local_launcher.h"
-#include "coordinator/launch/slurm_launcher.h"
+#include "coordinator/launch/local/local_launcher.h"
+#include "coordinator/launch/slurm/slurm_launcher.h"
 #include "runtime/base/error.h"
 
 namespace tanren::coordinator {

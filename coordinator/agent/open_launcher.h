@@ -9,8 +9,8 @@
 
 #include "absl/status/statusor.h"
 #include "coordinator/agent/outbox.h"
-#include "coordinator/launch/fork_server.h"
 #include "coordinator/launch/launcher.h"
+#include "coordinator/launch/local/fork_server.h"
 
 namespace tanren::coordinator {
 
