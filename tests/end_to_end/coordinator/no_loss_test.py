@@ -7,7 +7,7 @@ import time
 import unittest
 
 from cluster import ClusterTest, boottime, kill, names, processes, wait_until
-from programs import ProgramsTest
+from programs import ProgramsTest, load_tests  # noqa: F401
 
 KILLS = 25
 SUBMITTERS = 4
@@ -105,8 +105,7 @@ class AgentKilledTest(ProgramsTest):
         self.assertIn("SIGHUP", log.read_text())
         self.assertIsNone(agent.poll())
         # Beyond what the lease lasts that the old one had.
-        until = boottime() + 11
-        wait_until(lambda: self.beats_of(1)[1] > until, "the same attempt beats on")
+        self.beats_until(boottime() + 11)
         self.assertEqual(self.ranks(), ranks)
         self.assertEqual(self.tanren.wait_for(number, "running")["attempts"], 1)
         # And it ends what the old one has begun.

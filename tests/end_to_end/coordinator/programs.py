@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from cluster import TANREN, Tanren, beating, lives, wait_until
@@ -14,6 +15,24 @@ def program(name):
     beside = pathlib.Path(TANREN).parent / name
     folder = {"tanren-coordinator": "server", "tanren-agent": "agent"}[name]
     return beside if beside.exists() else beside.parent.parent / folder / name
+
+
+class AtOnce(unittest.TestSuite):
+    """Its tests run at the same time: most of what they do is wait."""
+
+    def run(self, result, debug=False):
+        threads = [threading.Thread(target=test, args=(result,)) for test in self]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return result
+
+
+def load_tests(_loader, suites, _pattern):
+    """For modules to import."""
+    return unittest.TestSuite(
+        AtOnce(suite) if all(isinstance(test, ProgramsTest) for test in suite) else suite for suite in suites)
 
 
 class ProgramsTest(unittest.TestCase):
@@ -53,10 +72,15 @@ class ProgramsTest(unittest.TestCase):
 
     def start_beating(self):
         """A job whose beats are in self.beats. It runs."""
-        job = self.tanren.ask("run", *beating(self.beats))["jobs"][0]
+        job = self.tanren.ask("run", "--name", "beats", *beating(self.beats))["jobs"][0]
         self.tanren.wait_for(job, "running")
         wait_until(lambda: lives(self.beats), "it beats")
         return job
+
+    def beats_until(self, time):
+        """Waits until the first attempt has outlived that moment, boottime."""
+        wait_until(lambda: lives(self.beats)[1][1] > time, "the first attempt beats on")
+        self.assertEqual(list(lives(self.beats)), [1])
 
     def beats_of(self, attempt):
         """Its first and last beat, boottime, once there is one."""

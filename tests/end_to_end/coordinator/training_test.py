@@ -12,8 +12,6 @@ from worker_runs import (column, kill, make_model, metrics_of, recipe_with, row_
                          wait_until, write_rows)
 
 ROW_LENGTH = 48
-# Steps that take long enough for something to happen in one of them.
-SLOW = {"batch_rows": 320, "micro_batch_rows": 32}
 
 
 class TrainingTest(ClusterTest):
@@ -85,6 +83,14 @@ class TrainingTest(ClusterTest):
         self.assertEqual(job["attempt"]["end"]["kind"], "user_error", job["attempt"]["end"])
         self.assertIn("absent.jsonl", job["attempt"]["end"]["log_tail"] + job["end_message"])
 
+    def held_behind(self, *steps):
+        """For `submit`: the training stands still when these steps are done, until let_go or a request to save."""
+        points = [f"training.step_{step + 1}:hold={self.home / f'{self.id()}-{step}'}" for step in steps]
+        return "--env", "TANREN_FAIL_POINT=" + ",".join(points)
+
+    def let_go(self, step):
+        (self.home / f"{self.id()}-{step}").touch()
+
     def wait_for_step(self, number, step):
         def far_enough():
             job = self.tanren.job(number)
@@ -110,9 +116,9 @@ class TrainingTest(ClusterTest):
 
     def test_the_curve_goes_on_through_the_death_of_each_program(self):
         steps = 100
-        recipe = self.write_recipe("killed", training={"steps": steps, **SLOW},
+        recipe = self.write_recipe("killed", training={"steps": steps},
                                    checkpoint={"every_steps": 5, "export_model": False})
-        number = self.submit(recipe, "--ranks", 2)
+        number = self.submit(recipe, "--ranks", 2, *self.held_behind(10, 25, 45, 70))
         victims = [
             ("the coordinator", 10, lambda: self.pid_of("tanren-coordinator")),
             ("the agent", 25, lambda: self.pid_of("tanren-agent")),
@@ -124,6 +130,7 @@ class TrainingTest(ClusterTest):
             with self.subTest(name):
                 attempts.append(self.wait_for_step(number, step)["attempts"])
                 kill(wait_until(find, f"{name} runs"), signal.SIGKILL)
+                self.let_go(step)
         job = self.tanren.wait_for(number, "succeeded", seconds=240)
         # Those of the coordinator and the agent disturbed nothing; the others cost an attempt each.
         self.assertEqual(attempts, [1, 1, 1, 2])
@@ -142,9 +149,9 @@ class TrainingTest(ClusterTest):
         self.assertTrue(metrics_of(alone))
 
     def test_requeue_saves_first_and_goes_on_there(self):
-        recipe = self.write_recipe("requeued", training={"steps": 30, **SLOW},
+        recipe = self.write_recipe("requeued", training={"steps": 30},
                                    checkpoint={"export_model": False})
-        number = self.submit(recipe, "--ranks", 2)
+        number = self.submit(recipe, "--ranks", 2, *self.held_behind(5))
         self.wait_for_step(number, 5)
         self.assertEqual(self.tanren.run("requeue", number).returncode, 0)
         job = self.tanren.wait_for(number, "succeeded")
