@@ -92,6 +92,7 @@ class MachinesTest(unittest.TestCase):
         cls.state = cls.home / "coordinator"
         cls.head = cls.machine("head")
         cls.head.do("ip", "address", "add", f"{COORDINATOR}/32", "dev", "lo")
+        cls.head.do("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")  # between the others
         cls.wires = {}
         cls.tanren = Tanren(cls.home, cls.head.inside())
         cls.tls = cls.home / "tls"
@@ -133,9 +134,9 @@ class MachinesTest(unittest.TestCase):
         return wire
 
     @classmethod
-    def start_beating(cls, name):
-        """A job of one core whose beats are in <name>.beats. It runs."""
-        job = cls.tanren.ask("run", "--folder", cls.home / "runs", *beating(cls.home / f"{name}.beats"))["jobs"][0]
+    def start_beating(cls, name, *options):
+        """A job of one core for each rank, whose beats are in <name>.beats. It runs."""
+        job = cls.tanren.ask("run", "--folder", cls.home / "runs", *options, *beating(cls.home / f"{name}.beats"))["jobs"][0]
         cls.tanren.wait_for(job, "running")
         wait_until(lambda: lives(cls.home / f"{name}.beats"), "it beats")
         return job

@@ -22,7 +22,11 @@ class PartitionTest(MachinesTest):
         for name in ("cut", "mute", "deaf", "dead", "brief"):
             cls.start_machine(name, 1)
             cls.jobs[name] = cls.start_beating(name)  # there is room on this machine alone
-        cls.start_machine("spare", 8)
+        for name in ("left", "right"):
+            cls.start_machine(name, 1)
+        cls.jobs["right"] = cls.start_beating("right", "--ranks", 2, "--ranks-per-node", 1)
+        for name in ("spare", "other"):
+            cls.start_machine(name, 8)
         cls.since = {}
         for name in cls.jobs:
             cls.wires[name].lose(to_coordinator=name != "deaf", from_coordinator=name != "mute")
@@ -80,6 +84,15 @@ class PartitionTest(MachinesTest):
         job = self.tanren.wait_for(self.jobs["brief"], "running")
         self.assertEqual(job["attempts"], 1, job)
         self.assertEqual(self.state_of("brief"), "up")
+
+    def test_a_gang_that_lost_a_machine_ends_whole_before_it_begins_again(self):
+        (_, end), (begin, _) = self.wait_for_second("right")
+        self.assertLess(end, begin)
+        job = self.tanren.wait_for(self.jobs["right"], "running")
+        self.assertEqual(job["attempts"], 2, job)
+        self.assertLess(end, job["attempt"]["placed_steady_ms"] / 1000)
+        self.assertEqual(job["earlier_attempts"][0]["end"]["node"], "right", job)
+        self.assertNotIn("right", [placement["node"] for placement in job["attempt"]["placements"]])
 
     def test_a_dead_machines_job_begins_elsewhere(self):
         _, (begin, _) = self.wait_for_second("dead")

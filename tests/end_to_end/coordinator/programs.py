@@ -78,9 +78,13 @@ class ProgramsTest(unittest.TestCase):
         return job
 
     def beats_until(self, time):
-        """Waits until the first attempt has outlived that moment, boottime."""
-        wait_until(lambda: lives(self.beats)[1][1] > time, "the first attempt beats on")
-        self.assertEqual(list(lives(self.beats)), [1])
+        """Waits until the first attempt has outlived that moment, boottime, and is the only one."""
+        def outlived():
+            found = lives(self.beats)
+            self.assertEqual(list(found), [1])
+            return found[1][1] > time
+
+        wait_until(outlived, "the first attempt beats on", every=0.1)
 
     def beats_of(self, attempt):
         """Its first and last beat, boottime, once there is one."""
