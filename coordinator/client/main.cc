@@ -1,7 +1,14 @@
 // tanren: what people type. Commands of one machine's models are tanren-worker's; the others talk
 // to a coordinator.
+#include <malloc.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
+#include <string_view>
+#include <vector>
 
 #include "coordinator/client/commands.h"
 #include "coordinator/client/exit_codes.h"
@@ -35,6 +42,39 @@ void AddCommonOptions(CLI::App& program, CommonOptions& common) {
 void TakeOneValueEach(CLI::App& command) {
   for (CLI::Option* option : command.get_options()) {
     if (!option->get_positional()) option->allow_extra_args(false);
+using AddCommands = void (*)(CLI::App& program, const CommonOptions& common, Action& action);
+
+struct CommandGroup {
+  std::vector<std::string_view> names;
+  AddCommands add;
+};
+
+const CommandGroup kCommands[] = {
+    {{"up", "down"}, AddUp},         {{"submit", "run"}, AddSubmit},
+    {{"jobs", "show"}, AddJobs},     {{"logs"}, AddLogs},
+    {{"explain"}, AddExplain},       {{"cancel", "hold", "release", "requeue"}, AddChanges},
+    {{"watch"}, AddWatch},           {{"top"}, AddTop},
+    {{"nodes", "status"}, AddNodes}, {{"admin"}, AddAdmin},
+};
+
+// Only those that a word of the line may mean: describing all to the parser takes as long as the
+// rest of a command's start. All of them where none is named or help is asked for.
+void AddNamedCommands(int argc, char** argv, CLI::App& program, const CommonOptions& common,
+                      Action& action) {
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  const auto has = [&](std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  const auto is_named = [&](const CommandGroup& group) {
+    return std::any_of(group.names.begin(), group.names.end(), has);
+  };
+  const bool all = has("--help") || has("-h") ||
+                   std::none_of(std::begin(kCommands), std::end(kCommands), is_named);
+  for (const CommandGroup& group : kCommands) {
+    if (all || is_named(group)) group.add(program, common, action);
+  }
+}
+
   }
   for (CLI::App* inner : command.get_subcommands({})) TakeOneValueEach(*inner);
 }
@@ -50,16 +90,7 @@ int Run(int argc, char** argv) {
   CommonOptions common;
   AddCommonOptions(program, common);
   Action action;
-  AddUp(program, common, action);
-  AddSubmit(program, common, action);
-  AddJobs(program, common, action);
-  AddLogs(program, common, action);
-  AddExplain(program, common, action);
-  AddChanges(program, common, action);
-  AddWatch(program, common, action);
-  AddTop(program, common, action);
-  AddNodes(program, common, action);
-  AddAdmin(program, common, action);
+  AddNamedCommands(argc, argv, program, common, action);
   TakeOneValueEach(program);
   try {
     program.parse(argc, argv);
@@ -80,11 +111,13 @@ int Run(int argc, char** argv) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Client>> CommonOptions::Connect() const {
-  TANREN_ASSIGN_OR_RETURN(const Endpoint found, FindEndpoint(endpoint, OwnEnvironment));
-  return Client::Open(found, patience);
-}
-
 }  // namespace tanren::coordinator
 
-int main(int argc, char** argv) { return tanren::coordinator::Run(argc, argv); }
+int main(int argc, char** argv) {
+  // A command allocates little: gRPC's threads need no arenas of their own.
+  mallopt(M_ARENA_MAX, 1);
+  const int code = tanren::coordinator::Run(argc, argv);
+  std::fflush(nullptr);
+  // Without the destructors of static objects, and the threads that they would wait for.
+  _exit(code);
+}

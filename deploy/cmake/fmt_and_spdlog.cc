@@ -1,0 +1,41 @@
+// The compiled parts of fmt and spdlog, from their headers: Debian packages them as shared
+// libraries alone. What fmt's src/format.cc and spdlog's src/*.cpp hold, as far as we use it.
+#include <mutex>
+
+#include "fmt/format-inl.h"
+#include "spdlog/common-inl.h"
+#include "spdlog/details/backtracer-inl.h"
+#include "spdlog/details/file_helper-inl.h"
+#include "spdlog/details/log_msg-inl.h"
+#include "spdlog/details/log_msg_buffer-inl.h"
+#include "spdlog/details/os-inl.h"
+#include "spdlog/details/periodic_worker-inl.h"
+#include "spdlog/details/registry-inl.h"
+#include "spdlog/logger-inl.h"
+#include "spdlog/pattern_formatter-inl.h"
+#include "spdlog/sinks/ansicolor_sink-inl.h"
+#include "spdlog/sinks/base_sink-inl.h"
+#include "spdlog/sinks/basic_file_sink-inl.h"
+#include "spdlog/sinks/sink-inl.h"
+#include "spdlog/sinks/stdout_color_sinks-inl.h"
+#include "spdlog/spdlog-inl.h"
+
+FMT_BEGIN_NAMESPACE
+namespace detail {
+template FMT_API auto dragonbox::to_decimal(float) noexcept -> dragonbox::decimal_fp<float>;
+template FMT_API auto dragonbox::to_decimal(double) noexcept -> dragonbox::decimal_fp<double>;
+template FMT_API locale_ref::locale_ref(const std::locale&);
+template FMT_API auto locale_ref::get<std::locale>() const -> std::locale;
+template FMT_API auto thousands_sep_impl(locale_ref) -> thousands_sep_result<char>;
+template FMT_API auto decimal_point_impl(locale_ref) -> char;
+template FMT_API void buffer<char>::append(const char*, const char*);
+template FMT_API void vformat_to(buffer<char>&, string_view,
+                                 basic_format_args<FMT_BUFFER_CONTEXT(char)>, locale_ref);
+}  // namespace detail
+FMT_END_NAMESPACE
+
+template class SPDLOG_API spdlog::sinks::base_sink<std::mutex>;
+template class SPDLOG_API spdlog::sinks::ansicolor_sink<spdlog::details::console_mutex>;
+template class SPDLOG_API spdlog::sinks::ansicolor_stderr_sink<spdlog::details::console_mutex>;
+template class SPDLOG_API spdlog::sinks::ansicolor_stdout_sink<spdlog::details::console_mutex>;
+template class SPDLOG_API spdlog::sinks::basic_file_sink<std::mutex>;
