@@ -136,9 +136,9 @@ serial='^(mpi|end_to_end|faults|slurm|serial)$'
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 tests "Unit tests" "$(build_jobs)" -LE "$serial${slow[*]}"
 leave_out="^slurm\$${slow[*]}"
-tests "Tests under mpirun, end to end, of faults" 1 -L '^(mpi|end_to_end|faults|serial)$' -LE "$leave_out"
+tests "Tests under mpirun, end to end, of faults" 2 -L '^(mpi|end_to_end|faults|serial)$' -LE "$leave_out"
 if command -v slurmctld >/dev/null && command -v munged >/dev/null; then
-  tests "Tests under Slurm" 1 -L '^slurm$' -LE "^never\$${slow[*]}"
+  tests "Tests under Slurm" 2 -L '^slurm$' -LE "^never\$${slow[*]}"
 else
   say "== Tests under Slurm: left out, for there is no Slurm here (deploy/install.sh --slurm)"
   summary+=("left out  tests under Slurm: deploy/install.sh --slurm")

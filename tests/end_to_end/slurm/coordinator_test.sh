@@ -31,19 +31,19 @@ start_coordinator() {
     >>"$folder/coordinator.log" 2>&1 &
   coordinator_pid=$!
   disown
-  wait_for_file "$folder/coordinator/endpoint" 20
-  wait_for_file "$folder/coordinator/agent.token" 20
+  wait_for_file "$folder/coordinator/endpoint"
+  wait_for_file "$folder/coordinator/agent.token"
   address=$(<"$folder/coordinator/endpoint")
 }
 # Ranks of two "nodes" on one host can't share memory as MPI takes it.
 start_agent() {
-  OMPI_MCA_btl=tcp,self "$TANREN_AGENT_PROGRAM" --launcher slurm --name cluster --coordinator "$address" --state "$folder/agent" \
+  OMPI_MCA_btl=tcp,self "$TANREN_AGENT_PROGRAM" --launcher slurm --allow-root --name cluster --coordinator "$address" --state "$folder/agent" \
     --token-file "$folder/coordinator/agent.token" --worker "$TANREN_WORKER" >>"$folder/agent.log" 2>&1 &
   agent_pid=$!
   disown
 }
 tanren() {
-  timeout 20 "$TANREN" --coordinator "$address" --token-file "$folder/coordinator/admin.token" --patience 15 "$@"
+  timeout 90 "$TANREN" --coordinator "$address" --token-file "$folder/coordinator/admin.token" --patience 60 "$@"
 }
 show() { tanren show "$1" --json; }
 ask() { show "$1" | python3 -c 'import json, sys
@@ -68,28 +68,28 @@ submit_recipe() {
 echo "== a recipe trains on two nodes"
 job=$(submit_recipe)
 run=$folder/jobs/job-$job
-wait_until 60 has_steps "$run/attempt-1/metrics.jsonl" 3
-wait_until 20 job_is "$job" running
+wait_until has_steps "$run/attempt-1/metrics.jsonl" 3
+wait_until job_is "$job" running
 slurm_job=$(ask "$job" attempt.slurm_job)
 [[ -n $slurm_job ]] || slurm_job=$(ask "$job" attempt.slurmJob)
-expect "nodes" "$(timeout 5 squeue --noheader --jobs "$slurm_job" --format=%N)" "t[1-2]"
+expect "nodes" "$(timeout 60 squeue --noheader --jobs "$slurm_job" --format=%N)" "t[1-2]"
 
 echo "== it runs on while the coordinator is away for longer than a lease, and while the agent is"
 kill -9 "$coordinator_pid"
 sleep 14
 before=$(steps_in "$run/attempt-1/metrics.jsonl")
 start_coordinator
-wait_until 20 job_is "$job" running
+wait_until job_is "$job" running
 kill -9 "$agent_pid"
 start_agent
-wait_until 20 has_steps "$run/attempt-1/metrics.jsonl" $((before + 1))
-wait_until 20 job_is "$job" running
-expect "still Slurm's job" "$(timeout 5 squeue --noheader --format=%i)" "$slurm_job"
+wait_until has_steps "$run/attempt-1/metrics.jsonl" $((before + 1))
+wait_until job_is "$job" running
+expect "still Slurm's job" "$(timeout 60 squeue --noheader --format=%i)" "$slurm_job"
 
 echo "== asked to go on later it saves, and goes on from there"
 tanren requeue "$job" >/dev/null
-wait_until 60 test -e "$run/attempt-2.yaml"
-wait_until 180 job_is "$job" succeeded
+wait_until test -e "$run/attempt-2.yaml"
+wait_until job_is "$job" succeeded
 saved=$(steps_in "$run/attempt-1/metrics.jsonl")
 ((saved < steps)) || fail "all $steps steps were done before it was asked"
 expect "where it went on" "$(grep -c "\"step\": *$((saved + 1))[,}]" "$run/attempt-2/metrics.jsonl")" 1
@@ -99,14 +99,14 @@ tanren logs "$job" | grep -q . || fail "no log is shown"
 
 echo "== cancelled, it ends"
 job=$(submit_recipe)
-wait_until 60 has_steps "$folder/jobs/job-$job/attempt-1/metrics.jsonl" 1
+wait_until has_steps "$folder/jobs/job-$job/attempt-1/metrics.jsonl" 1
 tanren cancel "$job" >/dev/null
-wait_until 30 job_is "$job" cancelled
-expect "left in Slurm" "$(timeout 5 squeue --noheader | wc -l)" 0
+wait_until job_is "$job" cancelled
+expect "left in Slurm" "$(timeout 60 squeue --noheader | wc -l)" 0
 
 echo "== what Slurm refuses fails in its words"
 job=$(submit_recipe --slurm partition=nowhere)
-wait_until 30 job_is "$job" failed
+wait_until job_is "$job" failed
 show "$job" | grep -q "nvalid partition" || fail "Slurm's words aren't shown"
 
 echo "all passed"

@@ -22,6 +22,8 @@ slurm_test_begin() {
   fi
   folder=$(mktemp -d "${TMPDIR:-/tmp}/tanren-slurm.XXXXXX")
   trap slurm_test_end EXIT
+  # Other users than root reach what is theirs in it.
+  chmod 711 "$folder"
   slurm_start "$folder"
   mkdir "$folder/submit"
   cd "$folder/submit" || exit 1
@@ -37,26 +39,27 @@ expect() { # WHAT FOUND WANTED
   [[ $2 == "$3" ]] || fail "$1: found '$2', expected '$3'"
   echo "ok: $1: $3"
 }
-submit() { timeout 20 sbatch --parsable "$@"; }
-state_of() { timeout 5 scontrol show job "$1" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'; }
+submit() { timeout 60 sbatch --parsable "$@"; }
+state_of() { timeout 60 scontrol show job "$1" | sed -n 's/.*JobState=\([A-Z_]*\).*/\1/p'; }
 field() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$1" "$2"; }
-wait_for_state() { # JOB STATE SECONDS
-  for _ in $(seq $(($3 * 5))); do
-    if [[ $(state_of "$1") == "$2" ]]; then return; fi
-    sleep 0.2
+# Seconds that anything may take: a machine may be ten times slower than this one, and busy.
+patience=240
+wait_until() { # COMMAND...: until it succeeds
+  local end=$((SECONDS + patience))
+  until "$@"; do
+    ((SECONDS < end)) || fail "not after $patience s: $*"
+    sleep 0.1
   done
-  fail "job $1 is $(state_of "$1"), not $2, after $3 s"
 }
-wait_until() { # SECONDS COMMAND...: until it succeeds
-  local seconds=$1
-  shift
-  for _ in $(seq $((seconds * 5))); do
-    if "$@"; then return; fi
-    sleep 0.2
+job_has_state() { [[ $(state_of "$1") == "$2" ]]; }
+wait_for_state() { # JOB STATE
+  local end=$((SECONDS + patience))
+  until job_has_state "$@"; do
+    ((SECONDS < end)) || fail "job $1 is $(state_of "$1"), not $2, after $patience s"
+    sleep 0.1
   done
-  fail "not after $seconds s: $*"
 }
-wait_for_file() { wait_until "$2" test -e "$1"; } # FILE SECONDS
+wait_for_file() { wait_until test -e "$1"; } # FILE
 write_training() { # FOLDER STEPS ROWS: recipe.yaml of a small model, with so many rows in a step
   PYTHONPATH=$(dirname "${BASH_SOURCE[0]}")/.. python3 - "$@" <<'PYTHON'
 import json, pathlib, random, sys

@@ -10,10 +10,11 @@ slurm_available() {
   ((EUID == 0)) && command -v slurmctld slurmd munged sbatch >/dev/null
 }
 
-# Ports that are free now: one for the controller and four in a row for the nodes.
+# Ports that are free now: one for the controller and four in a row for the nodes. Two tests that look at the same
+# time begin at different places.
 slurm_free_ports() {
-  python3 - <<'PYTHON'
-import random, socket
+  python3 - "$$" <<'PYTHON'
+import socket, sys
 def free(port):
     with socket.socket() as s:
         try:
@@ -21,8 +22,9 @@ def free(port):
             return True
         except OSError:
             return False
-while True:
-    first = random.randrange(20000, 32000)
+blocks = 2400
+for block in range(int(sys.argv[1]), int(sys.argv[1]) + blocks):
+    first = 20000 + 5 * (block % blocks)
     if all(free(first + i) for i in range(5)):
         print(first)
         break
@@ -53,7 +55,9 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 MpiDefault=none
 ReturnToService=2
-KillWait=5
+KillWait=30
+MinJobAge=3600
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=1
 SlurmdParameters=config_overrides
 GresTypes=gpu
 MaxJobCount=200000
@@ -80,13 +84,13 @@ slurm_start() {
     --seed-file="$folder/munge/seed" --force
   slurmctld -f "$SLURM_CONF" -i
   for node in t1 t2 t3 t4; do slurmd -f "$SLURM_CONF" -N "$node"; done
-  for _ in $(seq 60); do
-    if [[ $(timeout 5 sinfo -h -t idle -o %D) == 4 ]]; then return; fi
-    sleep 0.5
+  for _ in $(seq 900); do
+    if [[ $(timeout 60 sinfo -h -t idle -o %D) == 4 ]]; then return; fi
+    sleep 0.2
   done
-  timeout 5 sinfo -N -l >&2 || true
+  timeout 60 sinfo -N -l >&2 || true
   tail -n 20 "$folder"/*.log >&2
-  echo "one-box Slurm: its nodes did not become idle in 30 s" >&2
+  echo "one-box Slurm: its nodes did not become idle in 180 s" >&2
   return 1
 }
 

@@ -5,8 +5,9 @@
 #   stand_in_worker.sh train STEPS --run FOLDER [--fail]     STEPS stands in for the recipe
 #   stand_in_worker.sh resume FOLDER
 #
-# Steps take 0.1 s. The folder gets: rank-<r>-<turn> (the node, and the GPUs that rank may see), steps
-# (the goal), saved (the step reached), done.
+# Steps take 0.1 s. Where STAND_IN_WAITS is "yes", or the number of this task of an array, the first turn stays before
+# its last step until it is told to save. The folder gets: rank-<r>-<turn> (the node, and the GPUs that the rank may
+# see), stepped-<r>-<turn> after its first step, steps (the goal), saved (the step reached), done.
 set -euo pipefail
 
 rank=${OMPI_COMM_WORLD_RANK:?"is not run by mpirun"}
@@ -36,8 +37,13 @@ trap save_and_exit USR1
 
 echo "${SLURMD_NODENAME:-?} ${CUDA_VISIBLE_DEVICES:-none} from step $step of ${OMPI_COMM_WORLD_SIZE:?}" \
   >"$run/rank-$rank-${SLURM_RESTART_COUNT:-0}"
+waits=false
+case ${STAND_IN_WAITS:-} in
+  yes | "${SLURM_ARRAY_TASK_ID:-no array}") [[ $verb != train ]] || waits=true ;;
+esac
 while ((step < steps)); do
   sleep 0.1
-  step=$((step + 1))
+  if ! $waits || ((step + 1 < steps)); then step=$((step + 1)); fi
+  : >"$run/stepped-$rank-${SLURM_RESTART_COUNT:-0}"
 done
 if ((rank == 0)); then echo "$step" >"$run/done"; fi

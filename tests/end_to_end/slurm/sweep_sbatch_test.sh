@@ -18,14 +18,14 @@ printf '%s\n' '# learning rates' 'optimizer.learning_rate=1e-4 training.seed=1' 
 command_of() { field "$1" command; }
 
 echo "== three tasks, each with its own settings"
-array=$(submit --array=1-3 --ntasks=1 "$root/deploy/slurm/sweep.sbatch" 20 settings.txt)
+array=$(STAND_IN_WAITS=3 submit --array=1-3 --ntasks=1 "$root/deploy/slurm/sweep.sbatch" 20 settings.txt)
 run=$submitted_from/runs/sweep-$array
-wait_for_file "$run/3/rank-0-0" 30
+wait_for_file "$run/3/stepped-0-0"
 # The last one, whose job id is the whole array's, gives way in its middle.
-timeout 5 scancel --batch --signal=USR1 "${array}_3"
-for task in 1 2 3; do wait_for_file "$run/$task/done" 60; done
+timeout 60 scancel --batch --signal=USR1 "${array}_3"
+for task in 1 2 3; do wait_for_file "$run/$task/done"; done
 expect "tasks" "$(find "$run" -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | paste -sd' ')" "1 2 3"
-wait_until 30 bash -c "compgen -G '$run/1/slurm-*-0.json' >/dev/null"
+wait_until bash -c "compgen -G '$run/1/slurm-*-0.json' >/dev/null"
 expect "first" "$(command_of "$run"/1/slurm-*-0.json | grep -o -- '--set.*')" \
   "--set optimizer.learning_rate=1e-4 --set training.seed=1"
 expect "third" "$(command_of "$run"/3/slurm-*-0.json | grep -o -- '--set.*')" "--set optimizer.learning_rate=5e-4"
@@ -36,7 +36,7 @@ expect "the others' turns" "$(find "$run"/[12] -name 'rank-0-*' -printf '%f\n' |
 
 echo "== a task that has no line fails with its reason"
 array=$(submit --array=4 --ntasks=1 "$root/deploy/slurm/sweep.sbatch" 3 settings.txt)
-wait_for_state "$array" FAILED 30
+wait_for_state "$array" FAILED
 expect "message" "$(grep -c 'has 3 lines of settings, none for task 4' "tanren-$array-4.log")" 1
 
 echo "all passed"

@@ -13,13 +13,13 @@ slurm_test_begin
 submitted_from=$folder/submit
 export TANREN_WORKER=$here/stand_in_worker.sh
 
-# Slurm counts in minutes, so this runs beside the rest: 350 steps of 0.1 s, and a signal that comes in the
-# first half of a minute's limit (it looks every 30 s, and sends it up to so much too early).
-limited=$(submit --ntasks=1 --time=1 --signal=B:USR1@50 "$root/deploy/slurm/train.sbatch" 350)
+# Slurm counts in minutes, so this runs beside the rest. Slurm looks every 30 s, and sends the signal up to so much too
+# early: here between the 5th and the 35th second, so that the script has begun.
+limited=$(STAND_IN_WAITS=yes submit --ntasks=1 --time=1 --signal=B:USR1@25 "$root/deploy/slurm/train.sbatch" 20)
 
 echo "== four tasks on two nodes"
 job=$(submit --nodes=2 --ntasks-per-node=2 "$root/deploy/slurm/train.sbatch" 3)
-wait_for_state "$job" COMPLETED 60
+wait_for_state "$job" COMPLETED
 run=$submitted_from/runs/slurm-$job
 expect "ranks" "$(cat "$run"/rank-*-0 | sort | uniq -c | tr -s ' ' | paste -sd';')" \
   " 2 t1 none from step 0 of 4; 2 t2 none from step 0 of 4"
@@ -28,45 +28,44 @@ expect "record's verdict" "$(field "$run/slurm-$job-0.json" next)" finished
 
 echo "== one rank for each GPU, though Slurm counts one task a node"
 job=$(submit --nodes=2 --gpus-per-node=2 "$root/deploy/slurm/train.sbatch" 3)
-wait_for_state "$job" COMPLETED 60
+wait_for_state "$job" COMPLETED
 expect "ranks" "$(cat "$submitted_from/runs/slurm-$job"/rank-*-0 | cut -d' ' -f2- | sort | uniq -c | tr -s ' ')" \
   " 4 0,1 from step 0 of 4"
 
 echo "== USR1: saved, requeued, resumed, finished"
-job=$(submit --ntasks=2 "$root/deploy/slurm/train.sbatch" 60)
+job=$(STAND_IN_WAITS=yes submit --ntasks=2 "$root/deploy/slurm/train.sbatch" 20)
 run=$submitted_from/runs/slurm-$job
-wait_for_file "$run/rank-1-0" 30
-sleep 1
-timeout 5 scancel --batch --signal=USR1 "$job"
-wait_for_file "$run/slurm-$job-0.json" 30
+for rank in 0 1; do wait_for_file "$run/stepped-$rank-0"; done
+timeout 60 scancel --batch --signal=USR1 "$job"
+wait_for_file "$run/slurm-$job-0.json"
 expect "record's exit code" "$(field "$run/slurm-$job-0.json" exit_code)" 75
 expect "record's verdict" "$(field "$run/slurm-$job-0.json" next)" requeued
-wait_for_state "$job" COMPLETED 90
+wait_for_state "$job" COMPLETED
 saved=$(<"$run/saved")
-((saved > 0 && saved < 60)) || fail "saved at step $saved of 60"
+((saved > 0 && saved < 20)) || fail "saved at step $saved of 20"
 expect "second turn" "$(cut -d' ' -f3- "$run/rank-0-1")" "from step $saved of 2"
-expect "steps in all" "$(<"$run/done")" 60
+expect "steps in all" "$(<"$run/done")" 20
 expect "second record" "$(field "$run/slurm-$job-1.json" next)" finished
 
 echo "== a job that may not come back stops with its reason"
-job=$(TANREN_MAX_REQUEUES=0 submit --ntasks=1 "$root/deploy/slurm/train.sbatch" 300)
+job=$(TANREN_MAX_REQUEUES=0 STAND_IN_WAITS=yes submit --ntasks=1 "$root/deploy/slurm/train.sbatch" 20)
 run=$submitted_from/runs/slurm-$job
-wait_for_file "$run/rank-0-0" 30
-timeout 5 scancel --batch --signal=USR1 "$job"
-wait_for_state "$job" FAILED 30
+wait_for_file "$run/stepped-0-0"
+timeout 60 scancel --batch --signal=USR1 "$job"
+wait_for_state "$job" FAILED
 expect "record" "$(field "$run/slurm-$job-0.json" next)" "stopped: came back 0 times (TANREN_MAX_REQUEUES)"
 
 echo "== a failure is passed on, and not requeued"
 job=$(submit --ntasks=2 "$root/deploy/slurm/train.sbatch" 3 --fail)
-wait_for_state "$job" FAILED 30
+wait_for_state "$job" FAILED
 run=$submitted_from/runs/slurm-$job
 expect "record" "$(field "$run/slurm-$job-0.json" exit_code) $(field "$run/slurm-$job-0.json" next)" "3 failed"
 
 echo "== before its time limit a job saves by itself, comes back, and goes on"
-wait_for_state "$limited" COMPLETED 120
+wait_for_state "$limited" COMPLETED
 run=$submitted_from/runs/slurm-$limited
 expect "first record" "$(field "$run/slurm-$limited-0.json" exit_code) $(field "$run/slurm-$limited-0.json" next)" \
   "75 requeued"
-expect "steps in all" "$(<"$run/done")" 350
+expect "steps in all" "$(<"$run/done")" 20
 
 echo "all passed"

@@ -29,16 +29,16 @@ echo "== USR1: saved, requeued, resumed, finished"
 job=$(submit --nodes=2 --ntasks-per-node=1 "$root/deploy/slurm/train.sbatch" "$folder/recipe.yaml" \
   --set optimizer.learning_rate=1e-3)
 run=$folder/submit/runs/slurm-$job
-wait_until 60 has_steps "$run/metrics.jsonl" 3
-timeout 5 scancel --batch --signal=USR1 "$job"
-wait_for_file "$run/slurm-$job-0.json" 60
+wait_until has_steps "$run/metrics.jsonl" 3
+timeout 60 scancel --batch --signal=USR1 "$job"
+wait_for_file "$run/slurm-$job-0.json"
 expect "record's exit code" "$(field "$run/slurm-$job-0.json" exit_code)" 75
 expect "record's verdict" "$(field "$run/slurm-$job-0.json" next)" requeued
 saved=$(steps_in "$run/metrics.jsonl")
 saved=${saved##* }
 ((saved < steps)) || fail "all $steps steps were done before the signal"
 expect "the checkpoint" "$(<"$run/checkpoints/latest")" "step-$(printf %08d "$saved")"
-wait_for_state "$job" COMPLETED 120
+wait_for_state "$job" COMPLETED
 expect "second record" "$(field "$run/slurm-$job-1.json" exit_code) $(field "$run/slurm-$job-1.json" next)" "0 finished"
 expect "steps: first, last, count" "$(steps_in "$run/metrics.jsonl")" "1 $steps $steps"
 expect "lines, each step once" "$(wc -l <"$run/metrics.jsonl")" "$steps"
@@ -49,7 +49,7 @@ expect "its override" "$(grep -c 'learning_rate: 0.001' "$run/recipe.yaml")" 1
 echo "== a recipe that is wrong fails with its reason, and is not requeued"
 sed 's/"batch_rows"/"batchrows"/' "$folder/recipe.yaml" >"$folder/wrong.yaml"
 job=$(submit --nodes=2 --ntasks-per-node=1 "$root/deploy/slurm/train.sbatch" "$folder/wrong.yaml")
-wait_for_state "$job" FAILED 60
+wait_for_state "$job" FAILED
 expect "record's verdict" "$(field "$folder/submit/runs/slurm-$job/slurm-$job-0.json" next)" failed
 expect "messages" "$(grep -c '^tanren-worker: .*unknown key "batchrows" in training; did you mean "batch_rows"' \
   "$folder/submit/tanren-$job.log")" 1
