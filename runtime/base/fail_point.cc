@@ -21,12 +21,15 @@
 namespace tanren {
 namespace {
 
-enum class Action { kKill, kStop, kWait, kError };
+constexpr std::chrono::milliseconds kBetweenLooks{5};
+
+enum class Action { kKill, kStop, kWait, kHold, kError };
 
 struct Entry {
   std::string name;
   Action action;
   int64_t wait_ms = 0;
+  std::string hold_file;
   int64_t only = 0;  // the passage that counts; 0: each
   int64_t passages = 0;
 };
@@ -46,7 +49,7 @@ absl::StatusOr<Entry> ParseEntry(std::string_view text) {
   const auto wrong = [&] {
     return absl::InvalidArgumentError(fmt::format(
         "fail point \"{}\": expected NAME:ACTION or NAME:ACTION@N, where ACTION is kill, stop, "
-        "wait=MILLISECONDS or error",
+        "wait=MILLISECONDS, hold=FILE or error",
         text));
   };
   const size_t colon = text.find(':');
@@ -72,6 +75,9 @@ absl::StatusOr<Entry> ParseEntry(std::string_view text) {
     if (!absl::SimpleAtoi({number.data(), number.size()}, &entry.wait_ms) || entry.wait_ms < 0) {
       return wrong();
     }
+  } else if (action.starts_with("hold=/")) {
+    entry.action = Action::kHold;
+    entry.hold_file = action.substr(5);
   } else {
     return wrong();
   }
@@ -96,9 +102,14 @@ namespace internal {
 
 std::atomic<bool> fail_points_are_set{false};
 
-absl::Status ReachFailPoint(std::string_view name) {
+std::string NumberedName(std::string_view name, int64_t number) {
+  return fmt::format("{}_{}", name, number);
+}
+
+absl::Status ReachFailPoint(std::string_view name, const std::function<bool()>& let_go) {
   absl::Status status;
   std::chrono::milliseconds wait{0};
+  std::string hold_file;
   {
     const std::lock_guard lock(AllEntries().mutex);
     for (Entry& entry : AllEntries().entries) {
@@ -115,6 +126,9 @@ absl::Status ReachFailPoint(std::string_view name) {
         case Action::kWait:
           wait += std::chrono::milliseconds(entry.wait_ms);
           break;
+        case Action::kHold:
+          hold_file = entry.hold_file;
+          break;
         case Action::kError:
           status = absl::InternalError(fmt::format("fail point {}", name));
           break;
@@ -122,6 +136,10 @@ absl::Status ReachFailPoint(std::string_view name) {
     }
   }
   if (wait.count() > 0) std::this_thread::sleep_for(wait);
+  while (!hold_file.empty() && access(hold_file.c_str(), F_OK) != 0) {
+    if (let_go && let_go()) break;
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
   return status;
 }
 

@@ -1,4 +1,4 @@
-// Named places in the daemons where a test can make a process die, stop, wait or fail, chosen
+// Named places in the programs where a test can make a process die, stop, wait or fail, chosen
 // from outside:
 //   TANREN_FAIL_POINT="store.before_commit:kill@3,agent.reported:wait=500"
 // An entry is NAME:ACTION, with @N only the N-th time that the place is reached (from 1), else each
@@ -6,6 +6,7 @@
 //   kill      SIGKILL to this process
 //   stop      SIGSTOP to this process: goes on at SIGCONT
 //   wait=MS   goes on after so many milliseconds
+//   hold=FILE goes on when that file (an absolute path) is there
 //   error     the place fails with kInternal
 // A text that isn't of this form ends the program at its start with code 2: a test that names
 // something wrongly mustn't pass because nothing happened.
@@ -13,6 +14,9 @@
 #define TANREN_RUNTIME_BASE_FAIL_POINT_H_
 
 #include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -21,14 +25,23 @@ namespace tanren {
 
 namespace internal {
 extern std::atomic<bool> fail_points_are_set;
-absl::Status ReachFailPoint(std::string_view name);
+std::string NumberedName(std::string_view name, int64_t number);
+absl::Status ReachFailPoint(std::string_view name, const std::function<bool()>& let_go);
 }  // namespace internal
 
 // To be called at the place `name` ("part.what_happens"). One branch where nothing is set. Any
 // thread. Not OK only for the action "error"; a place that can't fail ignores the result.
 inline absl::Status FailPoint(std::string_view name) {
   if (!internal::fail_points_are_set.load(std::memory_order_relaxed)) return absl::OkStatus();
-  return internal::ReachFailPoint(name);
+  return internal::ReachFailPoint(name, nullptr);
+}
+
+// The same at a place that is passed many times, each of which has a name: "training.step_11". A
+// hold ends, too, once `let_go` says so.
+inline absl::Status FailPoint(std::string_view name, int64_t number,
+                              const std::function<bool()>& let_go) {
+  if (!internal::fail_points_are_set.load(std::memory_order_relaxed)) return absl::OkStatus();
+  return internal::ReachFailPoint(internal::NumberedName(name, number), let_go);
 }
 
 // Replaces what is set, and counts from the start; empty sets nothing. For tests within a process:

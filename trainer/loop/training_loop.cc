@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/base/error.h"
+#include "runtime/base/fail_point.h"
 #include "runtime/kernels/device_copy.h"
 #include "runtime/telemetry/flight_recorder.h"
 
@@ -34,6 +35,7 @@ TrainingOutcome TrainingLoop::Run(int64_t steps_done) {
   StartReport start{steps_done, {}};
   for (const auto& callback : callbacks_) callback->RunStarted(start);
   for (int64_t index = steps_done; index < options_.total_steps; ++index) {
+    (void)FailPoint("training.step", index + 1, stop_requested_);
     if (telemetry::FlightRecorder* recorder = parts_.ranks.flight_recorder()) {
       recorder->SetStep(index + 1);
     }

@@ -49,7 +49,8 @@ class TrainingLoop {
                std::function<bool()> stop_requested);
 
   // Steps steps_done … total_steps − 1. A collective. Throws Error; a source that ends before the
-  // last step is one.
+  // last step is one. Fail points: training.step_N, before step N (from 1); a request to stop ends
+  // a hold there.
   TrainingOutcome Run(int64_t steps_done);
 
  private:

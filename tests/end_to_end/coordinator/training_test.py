@@ -103,7 +103,7 @@ class TrainingTest(ClusterTest):
     def ranks_of(self, number):
         mark = f"job-{number}/attempt-"
         return [pid for pid, (_, words) in processes().items()
-                if names(words) == "tanren-worker" and any(mark in word for word in words)]
+                if names(words) == "tanren-worker" and any(str(self.home) in word and mark in word for word in words)]
 
     def launcher_of(self, number):
         tree = processes()

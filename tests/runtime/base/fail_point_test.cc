@@ -3,12 +3,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <thread>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "runtime/base/file.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren {
 namespace {
@@ -39,6 +44,28 @@ TEST_F(FailPoints, AWaitTakesItsTime) {
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_TRUE(FailPoint("a").ok());
   EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(30));
+}
+
+TEST_F(FailPoints, AHoldLastsUntilItsFileIsThereOrTheProgramLetsGo) {
+  const TemporaryFolder folder;
+  const std::filesystem::path file = folder.path() / "go";
+  ASSERT_TRUE(SetFailPoints("a:hold=" + file.string() + ",b_2:hold=/no/such/file").ok());
+  std::atomic<bool> passed = false;
+  std::thread held([&] {
+    (void)FailPoint("a");
+    passed = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  EXPECT_FALSE(passed);
+  ASSERT_TRUE(WriteFileAtomically(file, "").ok());
+  held.join();
+
+  int looks = 0;
+  const auto let_go = [&] { return ++looks == 3; };
+  EXPECT_TRUE(FailPoint("b", 1, let_go).ok());
+  EXPECT_EQ(looks, 0) << "another passage's name";
+  EXPECT_TRUE(FailPoint("b", 2, let_go).ok());
+  EXPECT_EQ(looks, 3);
 }
 
 TEST_F(FailPoints, KillEndsTheProcessAtTheNumberedPassage) {
@@ -74,7 +101,7 @@ TEST_F(FailPoints, StopGoesOnWhenItIsContinued) {
 
 TEST_F(FailPoints, ATextThatIsNotOfTheFormIsNamedAndNothingIsSet) {
   for (const char* text : {"a", ":kill", "a:die", "a:kill@0", "a:kill@x", "a:wait=", "a:wait=-1",
-                           "a:error,", "a:error,b"}) {
+                           "a:hold=", "a:hold=go", "a:error,", "a:error,b"}) {
     const absl::Status status = SetFailPoints(text);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
     EXPECT_THAT(status.ToString(), HasSubstr("expected NAME:ACTION"));
