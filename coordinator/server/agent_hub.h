@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "proto/coordinator.pb.h"
+#include "runtime/base/clock.h"
 
 namespace tanren::coordinator {
 
@@ -37,7 +38,7 @@ class AgentLink {
 // Thread-safe. A node's orders reach the stream that the core knows of: from Accept on.
 class AgentHub {
  public:
-  // A number that no other stream has.
+  // Greater than those of all streams before, also of an earlier process.
   uint64_t NewStream() { return next_stream_++; }
 
   // `link` is the node's from now on; what it replaces is ended. `post` tells the core, in the
@@ -68,7 +69,7 @@ class AgentHub {
   };
   std::shared_ptr<AgentLink> Find(const std::string& node, bool accepted) const;
 
-  std::atomic<uint64_t> next_stream_ = 1;
+  std::atomic<uint64_t> next_stream_ = static_cast<uint64_t>(WallMs());
   mutable std::mutex mutex_;
   std::map<std::string, Member> members_;
   std::map<std::string, std::deque<RemoteEnd>> undelivered_;

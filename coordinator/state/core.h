@@ -79,7 +79,8 @@ struct SetQuotaInput {
   std::string request_id;
 };
 // An agent's stream began: all that the node knew of orders is void.
-// `stream` tells a node's streams apart: what comes late from an earlier one changes nothing.
+// `stream` tells a node's streams apart: what comes late from an earlier one changes nothing. Each
+// is greater than all before, also those of an earlier process.
 struct JoinInput {
   Node node;
   uint64_t stream = 0;
@@ -144,6 +145,7 @@ class Core {
     uint64_t stream = 0;
     uint64_t last_report = 0;
     uint64_t last_orders = 0;
+    uint64_t orders_before = 0;  // those of this stream have greater numbers, given to no other
     int64_t heard_steady_ms = 0;
     int64_t heard_wall_ms = 0;
     std::map<uint64_t, Part> parts;  // by job

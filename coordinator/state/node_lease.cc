@@ -14,6 +14,8 @@
 namespace tanren::coordinator {
 namespace {
 
+constexpr int kOrdersOfAStreamBits = 22;
+
 // The node as it joins: what the coordinator itself knows of it goes on.
 Node Joined(const Node& told, const Node* known, int64_t now_ms) {
   Node node = told;
@@ -57,7 +59,8 @@ void Core::Handle(const JoinInput& input) {
   session.reported = false;
   session.stream = input.stream;
   session.last_report = 0;
-  session.last_orders = 0;
+  session.last_orders = input.stream << kOrdersOfAStreamBits;
+  session.orders_before = session.last_orders;
   for (auto& [job, part] : session.parts) part.stop_order = 0;
 }
 

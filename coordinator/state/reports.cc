@@ -119,6 +119,9 @@ bool Core::RunsEverywhere(const Job& job) const {
 void Core::MissPart(const std::string& node, const Job& job, uint64_t orders, Session& session) {
   const Part& part = session.parts[job.id()];
   if (now_.steady_ms < part.unlisted_until_ms) return;
+  // Until it has answered orders of this very stream, these may be words of long ago that come late
+  // or once more.
+  if (orders <= session.orders_before) return;
   const Attempt& attempt = job.attempt();
   AttemptEnd end;
   end.set_node(node);

@@ -76,5 +76,27 @@ TEST_F(CoreIncarnation, AClockThatWasSetBackMakesNoBackOffLonger) {
   EXPECT_EQ(driver.job(job).not_before_ms(), 0);
 }
 
+TEST_F(CoreIncarnation, WordsOfAnEarlierStreamThatComeOnceMoreEndNothing) {
+  driver.Run(job, {"a"});
+  JoinInput join;
+  join.node = driver.node("a");
+  join.stream = 7;
+  driver.Step(join);
+  // What it said when it held nothing yet, and what it answered to the orders of that stream.
+  ReportInput said{"a", {}, 7};
+  said.report.set_sequence(1);
+  driver.Step(said);
+  const uint64_t orders = driver.outcome.orders.at("a").sequence();
+  said.report.set_sequence(2);
+  said.report.set_orders(3);
+  driver.Step(said);
+  EXPECT_EQ(driver.state(job), RUNNING);
+  // Who answers the orders of this stream speaks now.
+  said.report.set_sequence(3);
+  said.report.set_orders(orders);
+  driver.Step(said);
+  EXPECT_EQ(driver.state(job), PENDING);
+}
+
 }  // namespace
 }  // namespace tanren::coordinator
