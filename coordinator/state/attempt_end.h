@@ -46,7 +46,8 @@ struct AttemptVerdict {
 // preempted, drained,        again at once
 // requeued, fenced
 // USER_ERROR                 FAILED
-// INFRASTRUCTURE, HUNG,      again after a back-off, as long as the budget of retries lasts; then
+// INFRASTRUCTURE, HUNG,      again after a back-off (that of the first lost node is left out by
+//                            the core), as long as the budget of retries lasts; then
 // NEVER_STARTED              FAILED, or held if no attempt got to its first step
 // SAVED, STOPPED by itself   again; after the first delay unless it published a checkpoint
 AttemptVerdict Judge(const Job& job, int64_t last_step);

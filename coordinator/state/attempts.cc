@@ -63,7 +63,12 @@ void Core::Settle(uint64_t id) {
 void Core::EndAttempt(const Job& job) {
   const auto progress = progress_.find(job.id());
   const int64_t last_step = progress == progress_.end() ? 0 : progress->second.step();
-  const AttemptVerdict verdict = Judge(job, last_step);
+  AttemptVerdict verdict = Judge(job, last_step);
+  // The next attempt can't go where a machine is lost: it waits once that was no accident.
+  const Node* at_fault = cluster_.FindNode(verdict.end.node());
+  if (at_fault != nullptr && at_fault->state() == Node::LOST && verdict.failures == 1) {
+    verdict.delay_ms = 0;
+  }
   const AttemptToken token = job.attempt().token();
   if (!verdict.suspect.empty()) Suspect(verdict.suspect, token, verdict.end);
   if (verdict.end.kind() == AttemptEnd::FINISHED) {

@@ -201,6 +201,23 @@ TEST_F(CoreRestart, ANodeThatIsLostBeforeItToldOfTheAttemptCostsNoRetry) {
   EXPECT_GT(driver.job(job).not_before_ms(), 0);
 }
 
+TEST_F(CoreRestart, ALostNodesJobBeginsElsewhereAtOnceButTheSecondTimeItWaits) {
+  driver.AddNode("c");
+  JobSpec spec = driver.job(job).spec();
+  spec.mutable_restart()->set_retries(2);
+  job = driver.SubmitOne(spec);
+  const int64_t lost = driver.options.lease_ms + driver.options.grace_ms + 100;
+  driver.Run(job, {"a"});
+  driver.Wait(lost, {"b", "c"});
+  EXPECT_EQ(driver.state(job), PENDING);
+  EXPECT_EQ(driver.job(job).failures(), 1);
+  EXPECT_EQ(driver.job(job).not_before_ms(), 0);
+  driver.Run(job, {"b"});
+  driver.Wait(lost, {"c"});
+  EXPECT_EQ(driver.state(job), PENDING);
+  EXPECT_GT(driver.job(job).not_before_ms(), driver.now.wall_ms);
+}
+
 TEST_F(CoreRestart, WhatAgentsSayIsCutToSize) {
   driver.Run(job, {"a"});
   AttemptEnd& end = *driver.Part(job, "a").mutable_end();

@@ -102,7 +102,7 @@ class PartitionTest(MachinesTest):
         self.assertEqual(job["earlier_attempts"][0]["end"]["kind"], "infrastructure", job)
         self.assertIn("dead was not heard of", job["earlier_attempts"][0]["end"]["message"])
         self.assertGreater(seconds, LEASE + GRACE - RENEWAL)  # nobody can know that it is dead
-        self.assertLess(seconds, LEASE + GRACE + 10)
+        self.assertLess(seconds, LEASE + GRACE + 4)  # on a busy machine, too
 
 
 if __name__ == "__main__":
