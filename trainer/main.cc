@@ -29,8 +29,7 @@ int main(int argc, char** argv) {
   TuneProcessOnce(argv);
   CLI::App program("Trains language models on many ranks, and runs them.", "tanren-worker");
   program.require_subcommand(1);
-  program.set_version_flag(
-      "--version", fmt::format("tanren-worker {} (build {})", tanren::kVersion, tanren::BuildId()));
+  program.set_version_flag("--version", tanren::VersionText("tanren-worker"));
   Action action;
   AddTrain(program, action);
   AddResume(program, action);

@@ -3,7 +3,6 @@
 #include <ATen/Context.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,29 +17,21 @@
 #include "runtime/base/log.h"
 #include "runtime/base/machine.h"
 #include "runtime/base/out_of_memory.h"
-#include "runtime/config/recipe_text.h"
-#include "runtime/telemetry/process_identity.h"
 #include "runtime/text/unicode.h"
 #include "trainer/data/training_data.h"
 #include "trainer/evaluation_questions.h"
 #include "trainer/failure_event.h"
 #include "trainer/loop/checkpointing.h"
-#include "trainer/loop/evaluation.h"
-#include "trainer/loop/machine_limit.h"
-#include "trainer/loop/progress.h"
-#include "trainer/loop/recording.h"
-#include "trainer/loop/row_report.h"
 #include "trainer/loop/run_folder.h"
 #include "trainer/loop/sampling.h"
-#include "trainer/loop/tensorboard_recording.h"
 #include "trainer/loop/training_loop.h"
 #include "trainer/memory_check.h"
-#include "trainer/model/export.h"
 #include "trainer/objective/next_token.h"
 #include "trainer/recipe_parts.h"
-#include "trainer/report/page.h"
+#include "trainer/run_files.h"
 #include "trainer/started_alike.h"
 #include "trainer/threads.h"
+#include "trainer/training_callbacks.h"
 
 namespace tanren::trainer {
 namespace {
@@ -60,8 +51,7 @@ class TrainingRun {
   absl::StatusOr<int> ToEnd() {
     TANREN_RETURN_IF_ERROR(StartLog());
     TANREN_RETURN_IF_ERROR(CheckStartedAlike(
-        ranks_, {fmt::format("tanren-worker {} (build {:.12})", kVersion, BuildId()),
-                 options_.resume ? "resume" : "train", recipe_}));
+        ranks_, {VersionText("tanren-worker"), options_.resume ? "resume" : "train", recipe_}));
     TANREN_RETURN_IF_ERROR(OpenModelAndData());
     MakeEngine();
     int64_t steps_done = 0;
@@ -69,7 +59,10 @@ class TrainingRun {
       TANREN_ASSIGN_OR_RETURN(steps_done, RestoreCheckpoint());
     }
     TANREN_RETURN_IF_ERROR(TakeFolder());
-    TANREN_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<Callback>> callbacks, MakeCallbacks());
+    TANREN_ASSIGN_OR_RETURN(std::vector<std::unique_ptr<Callback>> callbacks,
+                            MakeCallbacks({recipe_, folder_, world_, Parts(), *data_, model_,
+                                           compute_type_, std::move(asked_), events_.get(),
+                                           [this](int64_t step) { last_step_ = step; }}));
     TrainingLoop loop(
         Parts(),
         {data_->steps, ScheduleOf(recipe_.optimizer(), data_->steps), UpdateOptionsOf(recipe_)},
@@ -114,39 +107,10 @@ class TrainingRun {
     return AddLogFile(folder_.log(ranks_.rank()));
   }
 
-  // Where the run starts over, what an earlier one left goes only now: every rank has found the
-  // model and the data to be right.
   absl::Status TakeFolder() {
     ranks_.Barrier("model and data");
     if (!is_first()) return absl::OkStatus();
-    if (!options_.resume) {
-      TANREN_RETURN_IF_ERROR(events_->Clear());
-      std::error_code ignored;
-      for (const fs::path& left :
-           {folder_.checkpoints(), folder_.metrics(), folder_.samples(), folder_.tensorboard()}) {
-        fs::remove_all(left, ignored);
-      }
-    }
-    if (!options_.continue_from.empty()) TANREN_RETURN_IF_ERROR(CopyRecords());
-    return WriteFileAtomically(folder_.recipe(), WriteRecipe(recipe_));
-  }
-
-  // What the run that is continued has told so far. Its metrics may reach beyond the checkpoint, or
-  // end in the middle of a line: both are cut where this run begins to write.
-  absl::Status CopyRecords() const {
-    const RunFolder before(options_.continue_from.parent_path().parent_path());
-    for (const auto& [from, to] : {std::pair(before.metrics(), folder_.metrics()),
-                                   std::pair(before.samples(), folder_.samples()),
-                                   std::pair(before.tensorboard(), folder_.tensorboard())}) {
-      if (!fs::exists(from)) continue;
-      std::error_code error;
-      fs::copy(from, to, fs::copy_options::recursive | fs::copy_options::overwrite_existing, error);
-      if (error) {
-        return absl::UnavailableError(
-            fmt::format("copying {} to {}: {}", from.string(), to.string(), error.message()));
-      }
-    }
-    return absl::OkStatus();
+    return BeginFiles(folder_, options_, *events_);
   }
 
   absl::Status OpenModelAndData() {
@@ -232,52 +196,6 @@ class TrainingRun {
     return steps_done;
   }
 
-  // Evaluation comes first: what it finds goes into metrics and checkpoints.
-  absl::StatusOr<std::vector<std::unique_ptr<Callback>>> MakeCallbacks() {
-    std::vector<std::unique_ptr<Callback>> callbacks;
-    if (data_->validation != nullptr) {
-      callbacks.push_back(std::make_unique<Evaluation>(*engine_, ranks_, *data_->validation,
-                                                       recipe_.evaluation().every_steps()));
-    }
-    const double limit = TotalProductRate();
-    if (is_first()) {
-      TANREN_ASSIGN_OR_RETURN(MetricsFile metrics, MetricsFile::Open(folder_.metrics()));
-      callbacks.push_back(std::make_unique<Recording>(std::move(metrics), *events_, Started(),
-                                                      recipe_.training().log_every()));
-      if (recipe_.training().tensorboard()) {
-        TANREN_ASSIGN_OR_RETURN(TensorBoardFile file,
-                                TensorBoardFile::Create(folder_.tensorboard()));
-        callbacks.push_back(std::make_unique<TensorBoardRecording>(std::move(file),
-                                                                   recipe_.training().log_every()));
-      }
-      const double context = static_cast<double>(recipe_.data().sequence_length()) / 2;
-      callbacks.push_back(std::make_unique<Progress>(
-          ProgressScale{data_->steps, FlopsPerToken(model_.config, model_.model, context), limit},
-          stderr));
-      AddRowReports(callbacks);
-    }
-    if (asked_) {
-      callbacks.push_back(std::make_unique<Sampling>(*engine_, ranks_, model_, *std::move(asked_),
-                                                     folder_.samples()));
-    }
-    callbacks.push_back(
-        std::make_unique<Checkpointing>(Parts(), CheckpointingOptionsOf(), PublishListener()));
-    return callbacks;
-  }
-
-  void AddRowReports(std::vector<std::unique_ptr<Callback>>& callbacks) {
-    const auto warn = [this](const std::string& text) {
-      LogWarning("{}", text);
-      Event event;
-      event.mutable_warning()->set_text(text);
-      ThrowIfError(events_->Append(std::move(event)));
-    };
-    callbacks.push_back(std::make_unique<RowReport>("training data", *data_->corpus, warn));
-    if (data_->validation_corpus == nullptr) return;
-    callbacks.push_back(
-        std::make_unique<RowReport>("validation data", *data_->validation_corpus, warn));
-  }
-
   absl::StatusOr<SamplingQuestions> SampleQuestions() const {
     SamplingQuestions asked;
     TANREN_ASSIGN_OR_RETURN(asked.questions, ReadQuestions(recipe_.evaluation().samples(),
@@ -289,84 +207,21 @@ class TrainingRun {
     return asked;
   }
 
-  CheckpointingOptions CheckpointingOptionsOf() const {
-    CheckpointingOptions options;
-    options.folder = folder_.checkpoints();
-    options.every_steps = recipe_.checkpoint().every_steps();
-    options.save.retention.keep_last = recipe_.checkpoint().keep_last();
-    options.save.retention.keep_best = recipe_.checkpoint().keep_best();
-    options.in_background = recipe_.checkpoint().in_background();
-    options.skip_when_busy = recipe_.checkpoint().when_busy() == CheckpointRecipe::SKIP;
-    options.go_on_after_failure = recipe_.checkpoint().when_failing() == CheckpointRecipe::GO_ON;
-    options.recipe_digest = Digest(recipe_);
-    return options;
-  }
-
-  CheckpointListener PublishListener() {
-    if (!is_first()) return nullptr;
-    return [this](const PublishedCheckpoint& checkpoint) {
-      Event event;
-      tanren::CheckpointPublished& published = *event.mutable_checkpoint_published();
-      published.set_step(checkpoint.step);
-      published.set_path(checkpoint.path.string());
-      published.set_seconds(checkpoint.seconds);
-      published.set_waited_seconds(checkpoint.waited_seconds);
-      ThrowIfError(events_->Append(std::move(event)));
-      LogInfo("checkpoint {} in {:.1f} s; training waited {:.2f} s", checkpoint.path.string(),
-              checkpoint.seconds, checkpoint.waited_seconds);
-      last_step_ = checkpoint.step;
-    };
-  }
-
-  // Of all ranks, measured at the same time: they share the machine in the steps too.
-  double TotalProductRate() const {
-    ranks_.Barrier("measuring");
-    const at::Tensor rate = at::full({1}, MeasureProductRate(compute_type_, world_.device()),
-                                     at::TensorOptions(at::kDouble).device(world_.device()));
-    ranks_.AllReduce(rate, comm::ReduceOp::kSum, "measuring")->Wait();
-    return rate.item<double>();
-  }
-
-  RunStarted Started() const {
-    RunStarted started;
-    started.set_name(recipe_.name());
-    started.set_world_size(ranks_.size());
-    started.set_total_steps(data_->steps);
-    started.set_parameters(ParameterCount(model_.model));
-    started.add_hosts(telemetry::HostName());
-    return started;
-  }
-
   absl::Status Conclude(TrainingOutcome outcome) {
     const bool finished = outcome == TrainingOutcome::kFinished;
     if (!is_first()) return absl::OkStatus();
-    if (finished && recipe_.checkpoint().export_model()) TANREN_RETURN_IF_ERROR(Export());
+    if (finished && recipe_.checkpoint().export_model()) {
+      TANREN_ASSIGN_OR_RETURN(const std::optional<fs::path> latest, ReachedCheckpoint());
+      TANREN_RETURN_IF_ERROR(ExportTrained(folder_, recipe_, *latest));
+    }
     Event event;
     event.mutable_run_ended()->set_outcome(finished ? RunEnded::FINISHED : RunEnded::SAVED);
     event.mutable_run_ended()->set_step(last_step_);
     TANREN_RETURN_IF_ERROR(events_->Append(std::move(event)));
-    TANREN_RETURN_IF_ERROR(WriteReport());
+    TANREN_RETURN_IF_ERROR(WriteReport(folder_));
     if (!finished) {
       LogInfo("stopped as asked and saved: tanren-worker resume {}", folder_.root().string());
     }
-    return absl::OkStatus();
-  }
-
-  absl::Status Export() {
-    TANREN_ASSIGN_OR_RETURN(const std::optional<fs::path> latest, ReachedCheckpoint());
-    ModelPaths paths = ModelPathsOf(recipe_.model());
-    paths.checkpoint = *latest;
-    TANREN_ASSIGN_OR_RETURN(const PretrainedModel trained, OpenPretrained(paths));
-    TANREN_RETURN_IF_ERROR(
-        ExportModel(trained, ExportDtypeOf(recipe_.checkpoint()), folder_.model()));
-    LogInfo("the model: {}", folder_.model().string());
-    return absl::OkStatus();
-  }
-
-  absl::Status WriteReport() const {
-    TANREN_ASSIGN_OR_RETURN(const RunRecord run, ReadRun(folder_.root()));
-    TANREN_RETURN_IF_ERROR(WriteFileAtomically(folder_.report(), ReportPage({&run, 1})));
-    LogInfo("curves and answers: {}", folder_.report().string());
     return absl::OkStatus();
   }
 

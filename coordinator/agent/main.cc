@@ -166,8 +166,7 @@ absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, ForkServer fork_s
 int Run(int argc, char** argv) {
   CLI::App program("Starts and ends on this machine what the coordinator gives it.",
                    "tanren-agent");
-  program.set_version_flag("--version",
-                           fmt::format("tanren-agent {} (build {})", kVersion, BuildId()));
+  program.set_version_flag("--version", VersionText("tanren-agent"));
   Arguments arguments;
   arguments.state = HomeState() + "/agent";
   AddOptions(program, arguments);

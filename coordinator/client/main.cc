@@ -83,8 +83,7 @@ int Run(int argc, char** argv) {
   if (argc > 1 && IsWorkerCommand(argv[1])) return BecomeWorker(argc, argv);
   CLI::App program("Trains language models on one machine or many.", "tanren");
   program.require_subcommand(1);
-  program.set_version_flag("--version",
-                           fmt::format("tanren {} (build {})", tanren::kVersion, BuildId()));
+  program.set_version_flag("--version", VersionText("tanren"));
   program.footer(WorkerCommandsHelp() + kExitCodes);
   program.fallthrough();
   CommonOptions common;

@@ -149,7 +149,7 @@ int Serve(const Arguments& arguments) {
 
 int Main(int argc, char** argv) {
   CLI::App program{"The daemon that owns jobs, machines and their history."};
-  program.set_version_flag("--version", fmt::format("tanren-coordinator {}", kVersion));
+  program.set_version_flag("--version", VersionText("tanren-coordinator"));
   Arguments arguments;
   arguments.state = DefaultState();
   program.add_option("--state", arguments.state, "Folder of the history, tokens and endpoint")

@@ -52,4 +52,8 @@ std::string BuildId() {
   return text;
 }
 
+std::string VersionText(std::string_view program) {
+  return fmt::format("{} {} (build {})", program, kVersion, BuildId());
+}
+
 }  // namespace tanren

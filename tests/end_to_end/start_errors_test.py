@@ -54,8 +54,8 @@ class StartErrorsTest(WorkerTest):
         other.chmod(0o755)
         recipe = self.write_recipe("same")
         _, outcome = self.start_two("builds", recipe, recipe, worker=other)
-        self.assert_one_message(outcome, r"^tanren: rank 1: it is tanren-worker \S+ \(build [0-9a-f]{12}\), and rank 0 is "
-                                         r"tanren-worker \S+ \(build [0-9a-f]{12}\); install the same one on every host$")
+        self.assert_one_message(outcome, r"^tanren: rank 1: it is tanren-worker \S+ \(build [0-9a-f]{16,}\), and rank 0 is "
+                                         r"tanren-worker \S+ \(build [0-9a-f]{16,}\); install the same one on every host$")
 
     def test_a_number_of_ranks_that_was_not_started_is_told(self):
         recipe = self.write_recipe("asked")

@@ -24,5 +24,10 @@ TEST(BuildId, IsThatOfThisProgramAndOfNoOther) {
   EXPECT_THAT(*ReadFile("/bin/sh"), testing::Not(testing::HasSubstr(BytesOf(id))));
 }
 
+TEST(VersionText, NamesTheProgramItsVersionAndItsBuild) {
+  EXPECT_EQ(VersionText("tanren"),
+            "tanren " + std::string(kVersion) + " (build " + BuildId() + ")");
+}
+
 }  // namespace
 }  // namespace tanren
