@@ -59,7 +59,7 @@ build_packages=(
   unzip openmpi-bin libopenmpi-dev protobuf-compiler libprotobuf-dev libprotoc-dev libabsl-dev libyaml-cpp-dev
   nlohmann-json3-dev libutf8proc-dev libpcre2-dev libspdlog-dev libfmt-dev libcli11-dev
 )
-test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format)
+test_packages=(libgtest-dev libgmock-dev libbenchmark-dev clang-format iproute2)
 coordinator_packages=(libgrpc++-dev protobuf-compiler-grpc libsqlite3-dev prometheus-cpp-dev libssl-dev openssl)
 slurm_packages=(slurm-wlm munge)
 fuzz_packages=(clang-16 libclang-rt-16-dev)
