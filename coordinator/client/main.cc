@@ -31,10 +31,14 @@ void AddCommonOptions(CLI::App& program, CommonOptions& common) {
   program.add_option("--certificate", common.endpoint.certificate_file,
                      "Your own certificate, where the coordinator asks for one");
   program.add_option("--key", common.endpoint.key_file, "Its key");
-  program
-      .add_option("--patience", common.patience.unreached_seconds,
-                  "Seconds that a coordinator which can't be reached is waited for")
-      ->capture_default_str();
+  program.add_option_function<double>(
+      "--patience",
+      [&common](double seconds) {
+        common.patience.unreached_seconds = seconds;
+        common.patience.lost_seconds = seconds;
+      },
+      "Seconds that a coordinator which can't be reached or can't answer is waited for; "
+      "default: 2, and 30 once it has answered");
   program.add_flag("--json", common.json, "Answers for programs: JSON, a line each");
 }
 

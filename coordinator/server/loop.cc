@@ -267,7 +267,7 @@ void Loop::Finish(Batch batch) {
   }
   for (auto& [node, orders] : batch.orders) {
     listener_.orders(node, orders);
-    last_orders_[node] = std::move(orders);
+    last_orders_[node] = orders.sequence();
   }
 }
 

@@ -65,8 +65,9 @@ struct LoopListener {
 // Fail point: loop.durable (before anybody is told of a commit).
 //
 // A write that fails ends the acknowledging: changes get kUnavailable, readers go on seeing the
-// last durable state, and agents' leases are renewed for what that state lets run, so that a full
-// disk ends no job. The store is then opened anew until that works.
+// last durable state, and agents' leases are renewed for what that state lets run, also of agents
+// that connect again, so that a full disk ends no job. The store is then opened anew until that
+// works; `OpenStore` must let nobody else have it meanwhile.
 class Loop {
  public:
   using OpenStore = std::function<absl::StatusOr<std::unique_ptr<Store>>()>;
@@ -134,7 +135,8 @@ class Loop {
   // Makes it durable, answers, sends.
   void Finish(Batch batch);
   void Refuse(Change change);
-  void RenewOnly(const ReportInput& report);
+  // Whether the change is answered OK though nothing is written: it changes nothing durable.
+  bool GoesOnWithoutWriting(const Input& input);
   void Fail(const absl::Status& status);
   void Reopen();
   absl::Status ProbeWrite();
@@ -148,7 +150,7 @@ class Loop {
   // Of the loop's thread.
   std::unique_ptr<Store> store_;
   std::unique_ptr<Core> core_;
-  std::map<std::string, Orders> last_orders_;  // that were durable, by node
+  std::map<std::string, uint64_t> last_orders_;  // sequence of the last that were sent, by node
   int64_t last_tick_ = 0;
   int64_t tick_cost_ms_ = 0;
   int64_t next_reopen_ = 0;

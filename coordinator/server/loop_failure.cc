@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "coordinator/server/loop.h"
+#include "coordinator/state/renewal.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
@@ -48,7 +49,6 @@ void Loop::Reopen() {
     return;
   }
   LogInfo("the history can be written again");
-  last_orders_.clear();
   {
     const std::lock_guard lock(mutex_);
     accepting_ = absl::OkStatus();
@@ -69,19 +69,22 @@ absl::Status Loop::ProbeWrite() {
 }
 
 void Loop::Refuse(Change change) {
-  if (const auto* input = std::get_if<Input>(&change.change)) {
-    if (const auto* report = std::get_if<ReportInput>(input)) RenewOnly(*report);
-  }
-  if (change.answered) change.answered({accepting(), {}, nullptr});
+  const auto* input = std::get_if<Input>(&change.change);
+  const bool goes_on = input != nullptr && GoesOnWithoutWriting(*input);
+  if (!change.answered) return;
+  change.answered(goes_on ? Answer{absl::OkStatus(), {}, core_.get()}
+                          : Answer{accepting(), {}, nullptr});
 }
 
-void Loop::RenewOnly(const ReportInput& report) {
-  const auto found = last_orders_.find(report.node);
-  if (found == last_orders_.end()) return;
-  Orders& orders = found->second;
-  orders.set_sequence(orders.sequence() + 1);
-  orders.set_renewed_report(report.report.sequence());
-  listener_.orders(report.node, orders);
+bool Loop::GoesOnWithoutWriting(const Input& input) {
+  const Cluster& durable = core_->cluster();
+  if (const auto* join = std::get_if<JoinInput>(&input)) return IsKnownAs(join->node, durable);
+  const auto* said = std::get_if<ReportInput>(&input);
+  if (said == nullptr || !failure().ok()) return false;
+  // The same will be said again once it can be kept.
+  listener_.orders(said->node, RenewalOnly(durable, said->node, options_.core.lease_ms,
+                                           ++last_orders_[said->node], said->report.sequence()));
+  return false;
 }
 
 }  // namespace tanren::coordinator

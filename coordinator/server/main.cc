@@ -15,6 +15,7 @@
 #include "coordinator/server/tls.h"
 #include "coordinator/store/backup.h"
 #include "coordinator/store/sqlite_store.h"
+#include "coordinator/store/state_folder.h"
 #include "coordinator/wire/protocol.h"
 #include "fmt/format.h"
 #include "runtime/base/build.h"
@@ -124,8 +125,13 @@ int Serve(const Arguments& arguments) {
   options.listen = arguments.listen;
   options.loop.core.allow_commands = arguments.allow_commands;
   options.folder = arguments.state;
-  auto open = [state = arguments.state]() -> absl::StatusOr<std::unique_ptr<Store>> {
-    TANREN_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, SqliteStore::Open(state));
+  auto open = [state = arguments.state, lock = std::shared_ptr<const LockFile>()]() mutable
+      -> absl::StatusOr<std::unique_ptr<Store>> {
+    if (lock == nullptr) {
+      TANREN_ASSIGN_OR_RETURN(LockFile taken, TakeStateFolder(state));
+      lock = std::make_shared<const LockFile>(std::move(taken));
+    }
+    TANREN_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, SqliteStore::Open(state, lock));
     return store;
   };
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(options), open);

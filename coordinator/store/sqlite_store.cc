@@ -72,11 +72,16 @@ absl::Status Configure(SqliteConnection& connection) {
 
 }  // namespace
 
-SqliteStore::SqliteStore(LockFile lock, SqliteConnection connection)
+SqliteStore::SqliteStore(std::shared_ptr<const LockFile> lock, SqliteConnection connection)
     : lock_(std::move(lock)), connection_(std::move(connection)) {}
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(const fs::path& folder) {
   TANREN_ASSIGN_OR_RETURN(LockFile lock, TakeStateFolder(folder));
+  return Open(folder, std::make_shared<const LockFile>(std::move(lock)));
+}
+
+absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(
+    const fs::path& folder, std::shared_ptr<const LockFile> lock) {
   const fs::path path = folder / kHistoryName;
   std::error_code ignored;
   if (!fs::exists(path, ignored) && fs::exists(path.string() + "-wal", ignored)) {

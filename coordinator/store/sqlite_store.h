@@ -30,6 +30,10 @@ class SqliteStore final : public Store {
   // network filesystem, in a folder that others may write in, or for a file of a later version;
   // kDataLoss for a damaged file. quick_check is given 3 s, which takes files of some hundred MB.
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::filesystem::path& folder);
+  // The same with the folder's lock (TakeStateFolder): who opens the store again after an error
+  // keeps the lock meanwhile, so that nobody else comes in between.
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(const std::filesystem::path& folder,
+                                                           std::shared_ptr<const LockFile> lock);
   ~SqliteStore() override;
 
   absl::Status Write(const Commit& commit) override;
@@ -49,7 +53,7 @@ class SqliteStore final : public Store {
     SqliteStatement select_events;
   };
 
-  SqliteStore(LockFile lock, SqliteConnection connection);
+  SqliteStore(std::shared_ptr<const LockFile> lock, SqliteConnection connection);
   absl::Status Prepare();
   absl::Status Load();
   absl::Status AddRows(const Commit& commit);
@@ -59,7 +63,7 @@ class SqliteStore final : public Store {
   // Moves the log into the file when it has grown.
   void CheckpointIfDue();
 
-  LockFile lock_;
+  std::shared_ptr<const LockFile> lock_;
   SqliteConnection connection_;
   Statements statements_;  // after the connection: they end before it
   uint64_t last_sequence_ = 0;

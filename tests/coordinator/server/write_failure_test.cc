@@ -145,5 +145,44 @@ TEST(WriteFailure, AFullDiskEndsNoLeaseAndGoesOnWhenThereIsRoom) {
   EXPECT_NE(coordinator.Submit("no-room", &status), 0u) << status.error_message();
 }
 
+TEST(WriteFailure, AnAgentThatConnectsAgainKeepsItsLeaseThoughTheDiskIsFull) {
+  CoordinatorUnderTest coordinator;
+  coordinator.Start(Reopening(50));
+  auto agent = std::make_unique<FakeAgent>(coordinator.channel(), coordinator.agent_token(), "t1");
+  agent->Report({});
+  const uint64_t job = coordinator.Submit("runs");
+  const AttemptToken token = agent
+                                 ->WaitForOrders([](const Orders& orders) {
+                                   return orders.parts_size() > 0 && orders.parts(0).has_start();
+                                 })
+                                 .parts(0)
+                                 .token();
+  agent->Report({PartOf(token, PART_RUNNING)});
+  coordinator.WaitFor(job, RUNNING);
+  coordinator.SetDiskFull(true);
+  grpc::Status status;
+  EXPECT_EQ(coordinator.Submit("no-room", &status), 0u);
+  agent->End();
+
+  agent = std::make_unique<FakeAgent>(coordinator.channel(), coordinator.agent_token(), "t1");
+  agent->Report({PartOf(token, PART_RUNNING)});
+  const Orders orders =
+      agent->WaitForOrders([](const Orders& later) { return later.renewed_report() == 1; });
+  ASSERT_EQ(orders.parts_size(), 1);
+  EXPECT_TRUE(orders.parts(0).token() == token);
+  EXPECT_FALSE(orders.parts(0).has_start());
+  EXPECT_EQ(orders.parts(0).stop(), STOP_REASON_UNSPECIFIED);
+  EXPECT_GT(orders.lease_ms(), 0);
+  // A stranger gets none: that would have to be written down.
+  FakeAgent stranger(coordinator.channel(), coordinator.agent_token(), "t2");
+  EXPECT_EQ(stranger.WaitForEnd().error_code(), grpc::StatusCode::UNAVAILABLE);
+  coordinator.SetDiskFull(false);
+  EXPECT_EQ(agent->WaitForEnd().error_code(), grpc::StatusCode::UNAVAILABLE);
+  agent = std::make_unique<FakeAgent>(coordinator.channel(), coordinator.agent_token(), "t1");
+  agent->Report({FinishedPart(token, "t1")});
+  coordinator.WaitFor(job, SUCCEEDED);
+  EXPECT_EQ(coordinator.Get(job).attempts(), 1u);
+}
+
 }  // namespace
 }  // namespace tanren::coordinator

@@ -1,4 +1,5 @@
 // Leases: silence is no failure until lease and grace have passed.
+#include "coordinator/state/renewal.h"
 #include "gtest/gtest.h"
 #include "tests/coordinator/state/core_driver.h"
 
@@ -172,6 +173,36 @@ TEST_F(CoreLease, AnEndThatALostNodeReportsLaterChangesNothing) {
   EXPECT_EQ(driver.state(job), PENDING);
   driver.Report("b");
   EXPECT_FALSE(driver.Order(job, "b").has_value());
+}
+
+TEST_F(CoreLease, ARenewalWithoutAWriteNamesAllThatIsHeldAndBeginsNothing) {
+  const uint64_t placed = driver.SubmitOne();
+  driver.Place(placed, {"b"});
+  Orders orders = RenewalOnly(driver.core->cluster(), "b", 10'000, 7, 3);
+  EXPECT_EQ(orders.sequence(), 7u);
+  EXPECT_EQ(orders.renewed_report(), 3u);
+  EXPECT_EQ(orders.epoch(), driver.core->cluster().epoch);
+  ASSERT_EQ(orders.parts_size(), 2);
+  EXPECT_TRUE(orders.parts(0).token() == driver.token(job));
+  EXPECT_TRUE(orders.parts(1).token() == driver.token(placed));
+  EXPECT_EQ(orders.parts(0).stop(), STOP_REASON_UNSPECIFIED);
+  EXPECT_FALSE(orders.parts(1).has_start());
+  driver.Wait(driver.options.lease_ms + driver.options.grace_ms + 100, {"a"});
+  // It was lost: what it held is over there, and its gang on its way.
+  orders = RenewalOnly(driver.core->cluster(), "b", 10'000, 8, 4);
+  ASSERT_EQ(orders.parts_size(), 1);
+  EXPECT_TRUE(orders.parts(0).token() == driver.token(job));
+  EXPECT_EQ(orders.parts(0).stop(), PART_FAILED);
+}
+
+TEST_F(CoreLease, OnlyTheIncarnationThatIsKnownIsRenewedWithoutAWrite) {
+  Node told = driver.node("a");
+  told.set_version("a later one");
+  EXPECT_TRUE(IsKnownAs(told, driver.core->cluster()));
+  told.set_incarnation("another");
+  EXPECT_FALSE(IsKnownAs(told, driver.core->cluster()));
+  told.set_name("nobody");
+  EXPECT_FALSE(IsKnownAs(told, driver.core->cluster()));
 }
 
 }  // namespace

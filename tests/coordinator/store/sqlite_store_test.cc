@@ -114,6 +114,16 @@ TEST_F(SqliteStoreTest, TheLockIsGoneWithItsProcessHoweverItEnds) {
   EXPECT_TRUE(OpenStatus().ok());
 }
 
+TEST_F(SqliteStoreTest, WhoHoldsTheLockOpensTheStoreAgainAndNobodyComesInBetween) {
+  const auto lock = std::make_shared<const LockFile>(ValueOrThrow(TakeStateFolder(state_)));
+  auto store = ValueOrThrow(SqliteStore::Open(state_, lock));
+  ThrowIfError(store->Write({{EpochBegan(1)}, {}}));
+  store.reset();
+  EXPECT_EQ(OpenStatus().code(), absl::StatusCode::kUnavailable);
+  store = ValueOrThrow(SqliteStore::Open(state_, lock));
+  EXPECT_EQ(store->last_sequence(), 1u);
+}
+
 TEST_F(SqliteStoreTest, TheShellCannotReadOrWriteWhileItIsOpen) {
   const auto store = Open();
   ThrowIfError(store->Write({{EpochBegan(1)}, {}}));
