@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "coordinator/launch/descriptor.h"
 #include "proto/coordinator.pb.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 

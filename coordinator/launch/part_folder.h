@@ -9,9 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "coordinator/launch/descriptor.h"
 #include "proto/coordinator.pb.h"
 #include "proto/launch.pb.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 

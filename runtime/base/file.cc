@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "runtime/base/descriptor.h"
 #include "runtime/base/error.h"
 #include "runtime/base/temporary_name.h"
 
@@ -16,34 +17,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Closes on every way out; Close() tells whether closing worked.
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int value) : value_(value) {}
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  ~FileDescriptor() {
-    if (value_ >= 0) close(value_);
-  }
-  int value() const { return value_; }
-  bool ok() const { return value_ >= 0; }
-  bool Close() { return close(std::exchange(value_, -1)) == 0; }
-
- private:
-  int value_;
-};
-
 absl::Status WriteAndSync(const fs::path& path, std::string_view content, unsigned mode) {
-  FileDescriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
-  if (!file.ok()) return ErrnoOf("can't create", path);
+  Descriptor file(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
+  if (!file.is_open()) return ErrnoOf("can't create", path);
   while (!content.empty()) {
-    const ssize_t written = write(file.value(), content.data(), content.size());
+    const ssize_t written = write(file.get(), content.data(), content.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return ErrnoOf("can't write", path);
     content.remove_prefix(static_cast<size_t>(written));
   }
-  if (fsync(file.value()) != 0) return ErrnoOf("can't flush to disk", path);
-  if (!file.Close()) return ErrnoOf("can't close", path);
+  if (fsync(file.get()) != 0) return ErrnoOf("can't flush to disk", path);
+  if (close(file.Release()) != 0) return ErrnoOf("can't close", path);
   return absl::OkStatus();
 }
 
@@ -54,16 +38,16 @@ absl::Status ErrnoOf(std::string_view action, const fs::path& path) {
 }
 
 absl::StatusOr<MappedFile> MappedFile::Open(const fs::path& path) {
-  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.ok()) return ErrnoOf("can't open", path);
+  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return ErrnoOf("can't open", path);
   struct stat info;
-  if (fstat(file.value(), &info) != 0) return ErrnoOf("can't stat", path);
+  if (fstat(file.get(), &info) != 0) return ErrnoOf("can't stat", path);
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(fmt::format("{}: not a regular file", path.string()));
   }
   const auto size = static_cast<size_t>(info.st_size);
   if (size == 0) return MappedFile(path, nullptr, 0);
-  void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.value(), 0);
+  void* data = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (data == MAP_FAILED) return ErrnoOf("can't map", path);
   return MappedFile(path, static_cast<const std::byte*>(data), size);
 }
@@ -88,12 +72,12 @@ MappedFile::~MappedFile() {
 }
 
 absl::StatusOr<std::string> ReadFile(const fs::path& path, uint64_t limit) {
-  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.ok()) return ErrnoOf("can't open", path);
+  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return ErrnoOf("can't open", path);
   std::string content;
   char buffer[1 << 16];
   while (true) {
-    const ssize_t got = read(file.value(), buffer, sizeof(buffer));
+    const ssize_t got = read(file.get(), buffer, sizeof(buffer));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return ErrnoOf("can't read", path);
     if (got == 0) return content;
@@ -119,9 +103,9 @@ absl::Status WriteFileAtomically(const fs::path& path, std::string_view content,
 }
 
 absl::Status SyncToDisk(const fs::path& path) {
-  FileDescriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.ok()) return ErrnoOf("can't open", path);
-  if (fsync(file.value()) != 0) return ErrnoOf("can't flush to disk", path);
+  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return ErrnoOf("can't open", path);
+  if (fsync(file.get()) != 0) return ErrnoOf("can't flush to disk", path);
   return absl::OkStatus();
 }
 

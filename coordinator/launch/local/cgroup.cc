@@ -10,9 +10,9 @@
 #include <sstream>
 #include <string>
 
-#include "coordinator/launch/descriptor.h"
 #include "coordinator/launch/local/process_table.h"
 #include "fmt/format.h"
+#include "runtime/base/descriptor.h"
 #include "runtime/base/error.h"
 
 namespace tanren::coordinator {

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "coordinator/launch/descriptor.h"
 #include "coordinator/launch/local/account.h"
 #include "coordinator/launch/local/part_commands.h"
 #include "coordinator/launch/local/part_end.h"
 #include "proto/launch.pb.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 

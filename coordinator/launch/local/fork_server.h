@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "coordinator/launch/descriptor.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 

@@ -13,11 +13,11 @@
 #include <fstream>
 #include <map>
 
-#include "coordinator/launch/descriptor.h"
 #include "coordinator/launch/local/process_table.h"
 #include "coordinator/launch/part_folder.h"
 #include "fmt/format.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/descriptor.h"
 #include "runtime/base/error.h"
 #include "runtime/base/machine.h"
 #include "runtime/telemetry/flight_explanation.h"

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "coordinator/launch/descriptor.h"
 #include "fmt/format.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 namespace {

@@ -8,7 +8,7 @@
 #include <array>
 #include <cerrno>
 
-#include "coordinator/launch/descriptor.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 namespace {

@@ -12,11 +12,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "coordinator/launch/descriptor.h"
 #include "coordinator/launch/local/poll_set.h"
 #include "coordinator/launch/part_folder.h"
 #include "proto/coordinator.pb.h"
 #include "proto/launch.pb.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 

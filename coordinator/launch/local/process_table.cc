@@ -8,8 +8,8 @@
 #include <functional>
 #include <map>
 
-#include "coordinator/launch/descriptor.h"
 #include "fmt/format.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 

@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "coordinator/launch/descriptor.h"
 #include "coordinator/launch/local/poll_set.h"
 #include "coordinator/launch/log_spool.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 

@@ -13,8 +13,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "coordinator/launch/descriptor.h"
 #include "coordinator/launch/local/lease_page.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 

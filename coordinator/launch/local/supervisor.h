@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "coordinator/launch/descriptor.h"
 #include "coordinator/launch/local/account.h"
 #include "coordinator/launch/local/child_start.h"
 #include "coordinator/launch/local/lease_page.h"
@@ -24,6 +23,7 @@
 #include "coordinator/launch/local/sandbox.h"
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/run_progress.h"
+#include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
 

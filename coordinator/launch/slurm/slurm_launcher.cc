@@ -17,7 +17,6 @@
 #include <utility>
 
 #include "absl/strings/str_split.h"
-#include "coordinator/launch/descriptor.h"
 #include "coordinator/launch/log_spool.h"
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm/slurm_attempt.h"
@@ -27,6 +26,7 @@
 #include "coordinator/launch/slurm/slurm_watch.h"
 #include "coordinator/state/cluster.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/descriptor.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"

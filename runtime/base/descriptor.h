@@ -1,13 +1,14 @@
 // A file descriptor with one owner.
-#ifndef TANREN_COORDINATOR_LAUNCH_DESCRIPTOR_H_
-#define TANREN_COORDINATOR_LAUNCH_DESCRIPTOR_H_
+#ifndef TANREN_RUNTIME_BASE_DESCRIPTOR_H_
+#define TANREN_RUNTIME_BASE_DESCRIPTOR_H_
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace tanren::coordinator {
+namespace tanren {
 
+// Movable, not copyable; closed on every way out.
 class Descriptor {
  public:
   Descriptor() = default;
@@ -25,11 +26,13 @@ class Descriptor {
     if (number_ >= 0) close(number_);
     number_ = -1;
   }
+  // For who closes it: then nobody else does.
+  int Release() { return std::exchange(number_, -1); }
 
  private:
   int number_ = -1;
 };
 
-}  // namespace tanren::coordinator
+}  // namespace tanren
 
-#endif  // TANREN_COORDINATOR_LAUNCH_DESCRIPTOR_H_
+#endif  // TANREN_RUNTIME_BASE_DESCRIPTOR_H_
