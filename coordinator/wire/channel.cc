@@ -1,15 +1,11 @@
 #include "coordinator/wire/channel.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "coordinator/wire/protocol.h"
+#include "coordinator/wire/token_file.h"
 #include "fmt/format.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
@@ -19,7 +15,6 @@
 namespace tanren::coordinator {
 namespace {
 
-constexpr uint64_t kLongestToken = 4096;
 constexpr uint64_t kLongestPem = 1 << 20;
 
 grpc::ChannelArguments Arguments() {
@@ -70,30 +65,6 @@ bool IsLoopback(const std::string& address) {
   const std::string host = address.substr(0, address.rfind(':'));
   return absl::StartsWith(host, "127.") || host == "localhost" || host == "[::1]" ||
          absl::StartsWith(address, "unix:");
-}
-
-absl::StatusOr<std::string> ReadToken(const std::filesystem::path& file) {
-  struct stat found = {};
-  if (stat(file.c_str(), &found) != 0) {
-    const std::string problem = fmt::format("{}: {}", file.string(), strerror(errno));
-    if (errno == ENOENT) return absl::NotFoundError(problem);
-    return absl::PermissionDeniedError(problem);
-  }
-  if ((found.st_mode & 077) != 0) {
-    return absl::PermissionDeniedError(
-        fmt::format("{}: others may read this token: chmod 600 it, and have a new one made if they "
-                    "have seen it",
-                    file.string()));
-  }
-  TANREN_ASSIGN_OR_RETURN(const std::string text, ReadFile(file, kLongestToken));
-  std::string token(absl::StripAsciiWhitespace(text));
-  for (const char c : token) {
-    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
-      return absl::InvalidArgumentError(fmt::format("{}: holds no token", file.string()));
-    }
-  }
-  if (token.empty()) return absl::InvalidArgumentError(fmt::format("{}: is empty", file.string()));
-  return token;
 }
 
 absl::StatusOr<Channel> Channel::Open(const Endpoint& endpoint) {

@@ -29,9 +29,6 @@ struct Endpoint {
 // machine.
 bool IsLoopback(const std::string& address);
 
-// The token in the file. kPermissionDenied if others may read it, kNotFound, kInvalidArgument.
-absl::StatusOr<std::string> ReadToken(const std::filesystem::path& file);
-
 // A connection and the token that each call carries. Cheap to copy; thread-safe.
 class Channel {
  public:

@@ -11,6 +11,7 @@
 #include "coordinator/client/json_text.h"
 #include "coordinator/client/quantities.h"
 #include "coordinator/client/table.h"
+#include "coordinator/wire/token_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "runtime/base/error.h"

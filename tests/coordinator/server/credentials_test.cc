@@ -10,7 +10,7 @@
 
 #include "coordinator/server/first_tokens.h"
 #include "coordinator/store/memory_store.h"
-#include "coordinator/wire/channel.h"
+#include "coordinator/wire/token_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "runtime/base/error.h"
