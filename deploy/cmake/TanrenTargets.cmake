@@ -85,6 +85,20 @@ function(tanren_library NAME)
   endif()
 endfunction()
 
+# tanren_test_library(NAME SOURCES ... [DEPENDS ...] [TORCH]): what several tests stand on, compiled once.
+function(tanren_test_library NAME)
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(${NAME} STATIC ${ARG_SOURCES})
+  target_link_libraries(${NAME} PUBLIC tanren_options ${ARG_DEPENDS} GTest::gmock GTest::gtest)
+  if(ARG_TORCH)
+    target_link_libraries(${NAME} PUBLIC tanren_torch)
+    target_precompile_headers(${NAME} REUSE_FROM tanren_torch_test_pch)
+  elseif(TARGET tanren_test_pch)
+    target_precompile_headers(${NAME} REUSE_FROM tanren_test_pch)
+  endif()
+  target_compile_options(${NAME} PRIVATE -fpch-preprocess ${tanren_test_options})
+endfunction()
+
 # tanren_test(NAME SOURCES ... [DEPENDS ...] [LABELS ...] [TORCH]): one GoogleTest program, each
 # test a ctest test; the working directory is the source tree.
 function(tanren_test NAME)
@@ -104,4 +118,7 @@ function(tanren_test NAME)
   target_compile_options(${NAME} PRIVATE -fpch-preprocess ${tanren_test_options})
   add_test(NAME ${NAME} COMMAND ${NAME} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  if("serial" IN_LIST ARG_LABELS)
+    set_tests_properties(${NAME} PROPERTIES RUN_SERIAL ON)
+  endif()
 endfunction()
