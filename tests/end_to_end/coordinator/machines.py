@@ -6,13 +6,14 @@ A cut loses packets without a word, as a broken switch does: the sender addresse
 
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 import unittest
 
 from cluster import Tanren, beating, lives, processes
 from programs import program
-from worker_runs import wait_until
+from worker_runs import kill, wait_until
 
 COORDINATOR = "10.77.0.1"
 PORT = 7411
@@ -49,7 +50,11 @@ class Machine:
 
     def die(self):
         """All of its processes, at once."""
-        self.holder.kill()
+        if self.holder.poll() is None:
+            kill(self.init, signal.SIGKILL)
+
+    def wait(self):
+        """Until none of them lives."""
         self.holder.wait()
         self.holder.stdin.close()
         self.holder.stdout.close()
@@ -90,6 +95,8 @@ class MachinesTest(unittest.TestCase):
         cls.addClassCleanup(folder.cleanup)
         cls.home = pathlib.Path(folder.name)
         cls.state = cls.home / "coordinator"
+        cls.machines = []
+        cls.addClassCleanup(cls.end_machines)
         cls.head = cls.machine("head")
         cls.head.do("ip", "address", "add", f"{COORDINATOR}/32", "dev", "lo")
         cls.head.do("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")  # between the others
@@ -111,8 +118,15 @@ class MachinesTest(unittest.TestCase):
     @classmethod
     def machine(cls, name):
         machine = Machine(name)
-        cls.addClassCleanup(machine.die)
+        cls.machines.append(machine)
         return machine
+
+    @classmethod
+    def end_machines(cls):
+        for machine in cls.machines:
+            machine.die()
+        for machine in cls.machines:
+            machine.wait()
 
     @classmethod
     def start(cls, machine, name, *arguments):

@@ -2,12 +2,13 @@
 
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 import unittest
 
-from cluster import TANREN, Tanren, beating, lives, wait_until
+from cluster import TANREN, Tanren, beating, kill, lives, processes, wait_until
 
 
 def program(name):
@@ -52,6 +53,10 @@ class ProgramsTest(unittest.TestCase):
             if process.poll() is None:
                 process.kill()
             process.wait()
+        # What they have started would live until its lease has passed.
+        for pid, (_, words) in processes().items():
+            if any(str(self.home) in word for word in words):
+                kill(pid, signal.SIGKILL)
 
     def start(self, name, *arguments):
         with open(self.home / f"{name}.log", "a") as log:

@@ -46,7 +46,7 @@ class RepeatedTest(ProgramsTest):
         self.assertEqual(proxy.left, 0)
         self.assertEqual(self.listed(), ["lost"])
         self.assertEqual(json.loads(ended.stdout)["jobs"], [self.tanren.ask("jobs")["jobs"][0]["id"]])
-        self.assertEqual(self.audited("request-3"), 4)
+        wait_until(lambda: self.audited("request-3") == 4, "each was told of in the audit")
 
     def test_bytes_that_are_delivered_twice_change_nothing_the_second_time(self):
         proxy = self.proxy(Recorder)
