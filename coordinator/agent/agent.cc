@@ -10,6 +10,7 @@
 #include <utility>
 #include <variant>
 
+#include "coordinator/agent/remembered_epoch.h"
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/state/cluster.h"
 #include "fmt/format.h"
@@ -37,7 +38,7 @@ Agent::Agent(AgentSettings settings, Connection& connection, Launcher& launcher,
       outbox_(std::move(outbox)),
       metrics_(metrics),
       remote_end_(std::move(remote_end)),
-      core_(settings_.core),
+      core_(settings_.core, settings_.epoch, launcher.Deadline()),
       logs_(launcher) {
   launcher_.OnChange([this] {
     parts_changed_ = true;
@@ -137,6 +138,21 @@ void Agent::TakeMessage(const CoordinatorMessage& message, int64_t now_ms) {
 }
 
 void Agent::Obey(const AgentActions& actions) {
+  if (actions.epoch) {
+    const absl::Status remembered = RememberEpoch(settings_.state, *actions.epoch);
+    // Until this process ends it knows all the same.
+    if (!remembered.ok()) LogError("{}", std::string(remembered.message()));
+    left_told_ = false;
+  }
+  if (actions.leave) {
+    if (actions.superseded && !std::exchange(left_told_, true)) {
+      LogWarning(
+          "the coordinator here is of an epoch before {}, which this agent has obeyed: another has "
+          "taken over from it, and it is not obeyed. If that one is gone for good, remove {}",
+          core_.epoch(), (settings_.state / "epoch").string());
+    }
+    connection_.Leave();
+  }
   // The lease first: nothing is started that could find it passed.
   if (actions.deadline_ms) launcher_.SetDeadline(*actions.deadline_ms);
   for (const PartSpec& part : actions.start) {

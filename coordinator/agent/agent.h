@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,6 +26,9 @@ struct AgentSettings {
   bool stop_parts = false;
   int64_t stop_grace_ms = 30'000;
   AgentOptions core;
+  // Where the highest epoch is remembered, and what is (remembered_epoch.h).
+  std::filesystem::path state;
+  uint64_t epoch = 0;
 };
 
 // What Run() returned for.
@@ -66,6 +70,7 @@ class Agent {
   bool ending_ = false;
   bool replace_ = false;
   bool unreachable_told_ = false;
+  bool left_told_ = false;
   std::map<std::string, PartState> told_;  // of the log, by token
 };
 

@@ -32,14 +32,21 @@ void AgentCore::Connected() {
 
 void AgentCore::Disconnected() {
   connected_ = false;
+  renewed_ = false;
+  superseded_ = false;
   orders_.reset();
   sent_ms_.clear();
   for (auto& [key, part] : parts_) part.listed_in = 0;
 }
 
 void AgentCore::OnOrders(const Orders& orders, int64_t /*now_ms*/) {
-  if (!connected_ || orders.epoch() < epoch_) return;
+  if (!connected_) return;
+  if (orders.epoch() < epoch_) {
+    superseded_ = true;
+    return;
+  }
   if (orders_.has_value() && orders.sequence() <= orders_->sequence()) return;
+  if (orders.epoch() > epoch_) epoch_told_ = false;
   epoch_ = orders.epoch();
   orders_ = orders;
   const auto sent = sent_ms_.find(orders.renewed_report());
@@ -47,6 +54,7 @@ void AgentCore::OnOrders(const Orders& orders, int64_t /*now_ms*/) {
   // From when it was sent: the coordinator counts from when it received it, which is later.
   deadline_ms_ = sent->second + orders.lease_ms() - options_.margin_ms;
   deadline_told_ = false;
+  renewed_ = true;
   sent_ms_.erase(sent_ms_.begin(), std::next(sent));
 }
 
@@ -73,6 +81,9 @@ void AgentCore::OnParts(std::vector<PartReport> parts, int64_t /*now_ms*/) {
 
 AgentActions AgentCore::Act(int64_t now_ms) {
   AgentActions actions;
+  actions.superseded = superseded_;
+  actions.leave = superseded_ || (renewed_ && now_ms >= deadline_ms_);
+  if (!std::exchange(epoch_told_, true)) actions.epoch = epoch_;
   if (!deadline_told_) {
     actions.deadline_ms = deadline_ms_;
     deadline_told_ = true;
@@ -86,7 +97,8 @@ AgentActions AgentCore::Act(int64_t now_ms) {
       if (Lives(part.report)) Stop(part.report.token(), FENCED, 0, actions);
     }
   }
-  if (connected_ && (changed_ || now_ms - reported_ms_ >= options_.report_every_ms)) {
+  if (connected_ && !actions.leave &&
+      (changed_ || now_ms - reported_ms_ >= options_.report_every_ms)) {
     actions.report = MakeReport(now_ms);
   }
   return actions;

@@ -24,7 +24,14 @@ struct AgentActions {
   std::vector<AgentStop> stop;
   std::vector<AttemptToken> forget;
   std::optional<int64_t> deadline_ms;  // the lease's new end, steady clock
-  std::optional<NodeReport> report;    // to be sent now
+  // To be on disk before anything of this is done: what AgentCore's next run is to begin with.
+  std::optional<uint64_t> epoch;
+  // The stream is to be ended, and the address asked anew: the lease has passed, so whoever is at
+  // the other end may have stood still as long as we did; or it is a coordinator from which another
+  // has taken over.
+  bool leave = false;
+  bool superseded = false;           // the latter
+  std::optional<NodeReport> report;  // to be sent now
 };
 
 struct AgentOptions {
@@ -38,14 +45,18 @@ struct AgentOptions {
 // One for each run of the agent's program. Not thread-safe. Times are CLOCK_BOOTTIME, milliseconds.
 class AgentCore {
  public:
-  explicit AgentCore(AgentOptions options) : options_(options) {}
+  // What an earlier run on this machine left: the highest epoch that it was told to remember, and
+  // until when what it started may live; 0: none. Where that has passed, all of it ends before a
+  // new lease could make it look as if it had not.
+  explicit AgentCore(AgentOptions options, uint64_t epoch = 0, int64_t deadline_ms = 0)
+      : options_(options), deadline_ms_(deadline_ms), epoch_(epoch) {}
 
   // The stream to the coordinator is open (a report goes out at once), or lost. Orders and renewals
   // of an earlier stream count no more, but the lease goes on.
   void Connected();
   void Disconnected();
-  // Orders that come late, twice or out of order within a stream change nothing, and neither do
-  // those of an epoch before one that was heard.
+  // Orders that come late, twice or out of order within a stream change nothing. Those of an epoch
+  // before one that was heard change nothing either, and end the stream.
   void OnOrders(const Orders& orders, int64_t now_ms);
   // What the launcher has now.
   void OnParts(std::vector<PartReport> parts, int64_t now_ms);
@@ -57,6 +68,8 @@ class AgentCore {
 
   // Until when the processes here may live; 0: no lease was heard of yet.
   int64_t deadline_ms() const { return deadline_ms_; }
+  // The highest epoch that was heard of.
+  uint64_t epoch() const { return epoch_; }
 
  private:
   using Token = std::tuple<uint64_t, uint64_t, uint32_t>;
@@ -76,15 +89,18 @@ class AgentCore {
   NodeReport MakeReport(int64_t now_ms);
 
   AgentOptions options_;
-  int64_t deadline_ms_ = 0;
+  int64_t deadline_ms_;
   bool deadline_told_ = true;
   std::map<Token, Part> parts_;
-  uint64_t epoch_ = 0;  // the highest that orders came with
+  uint64_t epoch_;  // the highest that orders came with
+  bool epoch_told_ = true;
   uint64_t last_report_ = 0;
 
   // Of this stream.
   bool connected_ = false;
   bool changed_ = false;  // since the last report
+  bool renewed_ = false;  // the lease, once
+  bool superseded_ = false;
   std::optional<Orders> orders_;
   int64_t reported_ms_ = 0;
   std::map<uint64_t, int64_t> sent_ms_;  // reports that no orders have renewed yet

@@ -230,10 +230,17 @@ std::vector<ConnectionEvent> Connection::Take() {
       open_ = false;
       attempt_->WaitUntilDone();
       attempt_.reset();
+      if (std::exchange(left_, false)) wait_ms_ = options_.longest_wait_ms;
       Wait(now_ms_);
     }
   }
   return events;
+}
+
+void Connection::Leave() {
+  if (!open_) return;
+  left_ = true;
+  attempt_->Cancel();
 }
 
 void Connection::Send(AgentMessage message) {

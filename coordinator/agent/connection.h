@@ -54,6 +54,8 @@ class Connection {
   std::vector<ConnectionEvent> Take();
 
   bool is_open() const { return open_; }
+  // Ends the stream that is open, to begin another after the longest wait.
+  void Leave();
   // Dropped while no stream is open. A report replaces one that waits to be sent.
   void Send(AgentMessage message);
 
@@ -68,6 +70,7 @@ class Connection {
   const std::unique_ptr<Agents::Stub> stub_;
   std::shared_ptr<Attempt> attempt_;
   bool open_ = false;
+  bool left_ = false;
   int64_t heard_ms_ = 0;
   int64_t next_try_ms_ = 0;
   int64_t wait_ms_ = 0;

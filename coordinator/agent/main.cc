@@ -21,6 +21,7 @@
 #include "coordinator/agent/machine_node.h"
 #include "coordinator/agent/open_launcher.h"
 #include "coordinator/agent/outbox.h"
+#include "coordinator/agent/remembered_epoch.h"
 #include "coordinator/agent/replacement.h"
 #include "coordinator/launch/local/fork_server.h"
 #include "coordinator/launch/local/launch_command.h"
@@ -152,6 +153,8 @@ absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, ForkServer fork_s
   AgentSettings settings;
   settings.stop_parts = arguments.stop_parts;
   settings.core.lease_ends_parts = arguments.node.launcher != "slurm";
+  settings.state = arguments.state;
+  TANREN_ASSIGN_OR_RETURN(settings.epoch, RememberedEpoch(arguments.state));
   Connection connection(std::move(channel), std::move(node), [&wake] { wake(); });
   Agent running(settings, connection, *opened.launcher, wake, outbox, metrics, opened.remote_end);
   AgentOutcome outcome = AgentOutcome::kEnded;

@@ -30,6 +30,8 @@ class Launcher {
   // Processes of all parts end themselves, whatever becomes of this process, once CLOCK_BOOTTIME
   // reads more than `steady_ms`.
   virtual void SetDeadline(int64_t steady_ms) = 0;
+  // The last one, of an earlier agent process too, that living parts go by; 0: none.
+  virtual int64_t Deadline() const { return 0; }
 
   // A piece of what a rank wrote. kNotFound; `end` once no more can come.
   virtual absl::StatusOr<LogChunk> ReadLog(const ReadLogChunk& request) = 0;

@@ -311,6 +311,7 @@ void LocalLauncher::Stop(const AttemptToken& token, StopReason reason, int64_t g
 void LocalLauncher::Forget(const AttemptToken& token) { implementation_->Forget(token); }
 std::vector<PartReport> LocalLauncher::Parts() { return implementation_->Parts(); }
 void LocalLauncher::SetDeadline(int64_t steady_ms) { implementation_->SetDeadline(steady_ms); }
+int64_t LocalLauncher::Deadline() const { return implementation_->Deadline(); }
 absl::StatusOr<LogChunk> LocalLauncher::ReadLog(const ReadLogChunk& request) {
   return implementation_->ReadLog(request);
 }

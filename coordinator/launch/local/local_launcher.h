@@ -56,6 +56,7 @@ class LocalLauncher final : public Launcher {
   void Forget(const AttemptToken& token) override;
   std::vector<PartReport> Parts() override;
   void SetDeadline(int64_t steady_ms) override;
+  int64_t Deadline() const override;
   absl::StatusOr<LogChunk> ReadLog(const ReadLogChunk& request) override;
   absl::Status StartRemote(const RemoteStart& request,
                            std::function<void(const RemoteEnd&)> ended) override;

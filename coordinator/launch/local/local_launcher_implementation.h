@@ -39,6 +39,7 @@ class LocalLauncher::Implementation {
   void Forget(const AttemptToken& token);
   std::vector<PartReport> Parts();
   void SetDeadline(int64_t steady_ms) { lease_.Set(steady_ms); }
+  int64_t Deadline() const { return lease_.deadline_ms(); }
   absl::StatusOr<LogChunk> ReadLog(const ReadLogChunk& request);
   absl::Status StartRemote(const RemoteStart& request, std::function<void(const RemoteEnd&)> ended);
   void OnChange(std::function<void()> changed);

@@ -230,6 +230,66 @@ TEST_F(AgentCoreTest, OrdersOfAnEarlierEpochAreNotObeyed) {
   EXPECT_FALSE(actions.deadline_ms.has_value());
 }
 
+TEST_F(AgentCoreTest, OrdersOfAnEarlierEpochEndTheStreamAndTheNextOneIsObeyed) {
+  BeginLease(1'000);
+  const AgentActions old = Obey(OrdersMaker().Start(Token(1, 1, 6)).Make(2, 1, 6), 2'000);
+  EXPECT_TRUE(old.leave);
+  EXPECT_TRUE(old.superseded);
+  EXPECT_FALSE(old.report.has_value());
+  core_.Disconnected();
+  EXPECT_FALSE(core_.Act(2'100).leave);
+  core_.Connected();
+  const AgentActions joined = core_.Act(2'200);
+  ASSERT_TRUE(joined.report.has_value());
+  const Orders orders = OrdersMaker().Start(Token(1)).Make(1, joined.report->sequence());
+  const AgentActions obeyed = Obey(orders, 2'300);
+  EXPECT_FALSE(obeyed.leave);
+  EXPECT_THAT(Jobs(obeyed.start), ElementsAre(1u));
+}
+
+TEST_F(AgentCoreTest, WhatOutlivedTheLeaseOfAnEarlierRunEndsBeforeThereIsANewOne) {
+  AgentCore next(AgentOptions{}, 7, 4'000);
+  next.OnParts({Part(Token(3), PART_RUNNING)}, 5'000);
+  EXPECT_THAT(Jobs(next.Act(5'000).stop), ElementsAre(3u));
+  AgentCore in_time(AgentOptions{}, 7, 6'000);
+  in_time.OnParts({Part(Token(3), PART_RUNNING)}, 5'000);
+  EXPECT_THAT(in_time.Act(5'000).stop, IsEmpty());
+}
+
+TEST_F(AgentCoreTest, AStreamInWhichTheLeaseHasPassedIsEndedAndNothingItBringsIsStarted) {
+  BeginLease(1'000);
+  EXPECT_FALSE(core_.Act(1'005).leave);
+  // This process stood still, and so did who is at the other end.
+  core_.OnOrders(OrdersMaker().Start(Token(1)).Make(2, 1), 30'000);
+  const AgentActions late = core_.Act(30'000);
+  EXPECT_TRUE(late.leave);
+  EXPECT_FALSE(late.superseded);
+  EXPECT_THAT(late.start, IsEmpty());
+  EXPECT_FALSE(late.report.has_value()) << "it would renew the lease there";
+  core_.Disconnected();
+  core_.Connected();
+  const AgentActions joined = core_.Act(30'100);
+  EXPECT_FALSE(joined.leave);
+  EXPECT_TRUE(joined.report.has_value());
+}
+
+TEST_F(AgentCoreTest, AnAgentThatStartsAgainObeysNoEpochBeforeTheOneThatWasRemembered) {
+  core_.Connected();
+  const uint64_t report = core_.Act(1'000).report->sequence();
+  const AgentActions first = Obey(OrdersMaker().Make(1, report), 1'100);
+  ASSERT_EQ(first.epoch, 7u);
+  EXPECT_FALSE(core_.Act(1'200).epoch.has_value());
+
+  AgentCore next(AgentOptions{}, *first.epoch);
+  next.Connected();
+  const uint64_t joined = next.Act(5'000).report->sequence();
+  next.OnOrders(OrdersMaker().Start(Token(1, 1, 6)).Make(1, joined, 6), 5'100);
+  const AgentActions old = next.Act(5'100);
+  EXPECT_THAT(old.start, IsEmpty());
+  EXPECT_FALSE(old.deadline_ms.has_value());
+  EXPECT_TRUE(old.leave);
+}
+
 TEST_F(AgentCoreTest, WithoutAConnectionNothingIsEndedBeforeTheDeadlineAndEverythingAtIt) {
   BeginLease(1'000, OrdersMaker().Start(Token(3)));
   core_.Act(1'005);
