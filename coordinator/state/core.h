@@ -216,6 +216,8 @@ class Core {
   void EnforceLimits();
   void Pass();
   bool MayPlace(const PlannedStart& start) const;
+  bool IsOfAnOlderEpoch(uint64_t job) const;
+  bool HaveAllBeenHeardOf() const;
   void Place(const PlannedStart& start);
   void ForgetEnded();
 

@@ -115,6 +115,7 @@ void Core::Pass() {
 // that we know nothing of; a job while nothing of it lives anywhere.
 bool Core::MayPlace(const PlannedStart& start) const {
   if (strange_jobs_.contains(start.job)) return false;
+  if (IsOfAnOlderEpoch(start.job) && !HaveAllBeenHeardOf()) return false;
   for (const Placement& placement : start.placements) {
     const auto session = sessions_.find(placement.node());
     if (session == sessions_.end() || !session->second.reported ||
@@ -123,6 +124,21 @@ bool Core::MayPlace(const PlannedStart& start) const {
     }
   }
   return true;
+}
+
+// Whether an attempt that an older epoch placed, maybe one that this history knows nothing of, is
+// the last of the job that there was.
+bool Core::IsOfAnOlderEpoch(uint64_t id) const {
+  const Job* job = cluster_.FindJob(id);
+  return job != nullptr && job->attempts() > 0 &&
+         job->attempt().token().epoch() != cluster_.epoch;
+}
+
+// What a node listed to an earlier process of this epoch isn't known any more.
+bool Core::HaveAllBeenHeardOf() const {
+  return std::all_of(cluster_.nodes.begin(), cluster_.nodes.end(), [this](const auto& entry) {
+    return entry.second.state() == Node::LOST || HeardMs(entry.first) != 0;
+  });
 }
 
 void Core::Place(const PlannedStart& start) {

@@ -110,6 +110,26 @@ TEST_F(CoreFencing, WhatRanSinceTheBackupIsEndedBeforeItsJobGoesOn) {
   driver.Place(job, {"a"});
 }
 
+TEST_F(CoreFencing, ARestartedCoordinatorPlacesAJobOfAnOlderEpochOnceAllNodesAreHeardOf) {
+  driver.SayEnded(job, "a", AttemptEnd::INFRASTRUCTURE);
+  const auto backup = driver.records;
+  driver.Wait(6'000, {"a", "b"});
+  driver.Run(job, {"b"});
+  driver.RestoreFrom(backup);
+  driver.Step(JoinInput{driver.node("a")});
+  driver.Step(JoinInput{driver.node("b")});
+  driver.Wait(driver.options.lease_ms + driver.options.grace_ms, {"a", "b"});
+  driver.Place(driver.SubmitOne(), {"a"});  // the new epoch has settled
+  driver.Restart();
+  driver.Report("a");
+  driver.TryToPlace(job, {"a"});
+  EXPECT_EQ(driver.state(job), PENDING) << "attempt 1.1.2 takes long to end on b";
+  driver.Place(driver.SubmitOne(), {"a"});  // one of this epoch needs not wait
+  driver.holds["b"].clear();
+  driver.Report("b");
+  driver.Place(job, {"a"});
+}
+
 TEST_F(CoreFencing, ARestartBeforeTheFirstPlacingWaitsAnew) {
   driver.RestoreFrom(driver.records);
   driver.Step(JoinInput{driver.node("a")});
