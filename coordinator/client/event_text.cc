@@ -48,6 +48,8 @@ std::string KindText(const HistoryEvent& event) {
       return fmt::format("epoch {} began", event.epoch_began().epoch());
     case HistoryEvent::kJobSubmitted:
       return SubmittedText(event.job_submitted().job());
+    case HistoryEvent::kRequestsForgotten:
+      return "answers to old requests are forgotten";
     case HistoryEvent::kJobHeld:
       return fmt::format("job {} held", event.job_held().job()) +
              With(": ", event.job_held().reason());

@@ -1,5 +1,7 @@
 #include "coordinator/state/apply_event.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
 #include "fmt/format.h"
@@ -50,10 +52,29 @@ absl::Status ApplyQuotaSet(const EventContext& context) {
   return absl::OkStatus();
 }
 
+absl::Status ApplyRequestsForgotten(const EventContext& context) {
+  const int64_t before_ms = context.event.requests_forgotten().before_ms();
+  Cluster& cluster = context.cluster;
+  auto& by_time = cluster.requests_by_time;
+  while (!by_time.empty() && by_time.begin()->first < before_ms) {
+    const std::string key = by_time.begin()->second;
+    by_time.erase(by_time.begin());
+    cluster.requests.erase(key);
+    context.names.insert({RecordKind::kRequest, key});
+  }
+  cluster.requests_forgotten_before_ms = std::max(cluster.requests_forgotten_before_ms, before_ms);
+  return absl::OkStatus();
+}
+
 void RememberRequest(const EventContext& context) {
   const HistoryEvent& event = context.event;
   if (event.request().empty()) return;
   RequestAnswer& answer = context.cluster.requests[event.request()];
+  // An array's events all carry the request: its time is the first one's.
+  if (answer.at_ms() == 0 && event.time_ms() != 0) {
+    answer.set_at_ms(event.time_ms());
+    context.cluster.requests_by_time.insert({event.time_ms(), event.request()});
+  }
   answer.set_fingerprint(event.request_fingerprint());
   if (const uint64_t job = JobOf(event); job != 0) answer.add_jobs(job);
   context.names.insert({RecordKind::kRequest, event.request()});
@@ -90,6 +111,8 @@ absl::Status ApplyByKind(const EventContext& context) {
     case HistoryEvent::kNodeSuspected:
     case HistoryEvent::kNodeRemoved:
       return ApplyNodeEvent(context);
+    case HistoryEvent::kRequestsForgotten:
+      return ApplyRequestsForgotten(context);
     case HistoryEvent::KIND_NOT_SET:
       break;
   }

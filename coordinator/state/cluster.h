@@ -69,6 +69,7 @@ struct Cluster {
   std::map<std::string, Quota> quotas;
   std::map<std::string, Usage> usage;
   std::map<std::string, RequestAnswer> requests;  // by "<user>/<request id>"
+  int64_t requests_forgotten_before_ms = 0;       // those of before it may be gone
   // A store was restored under a new epoch, and nothing was placed in it yet: what an older epoch
   // placed may still run somewhere.
   bool unsettled = false;
@@ -80,6 +81,8 @@ struct Cluster {
   std::map<uint64_t, std::set<uint64_t>> dependants;  // PENDING ones, of any job
   std::map<std::string, int64_t> pending_of;          // jobs, by subject ("user/alice", ...)
   std::set<std::pair<int64_t, uint64_t>> ended;       // (ended_ms, id) of terminal jobs
+  // (at_ms, key) of the requests whose time is known.
+  std::set<std::pair<int64_t, std::string>> requests_by_time;
 
   const Job* FindJob(uint64_t id) const;
   const Node* FindNode(const std::string& name) const;

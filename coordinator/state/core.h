@@ -37,6 +37,11 @@ struct CoreOptions {
   // Ended jobs are forgotten after so much time, and beyond so many.
   int64_t keep_ended_ms = 30LL * 24 * 3600 * 1000;
   int64_t keep_ended_jobs = 1'000'000;
+  // A request that is sent again gets the answer that it got within this time, and for an hour at
+  // least however many there are. After it the same id is a new request.
+  int64_t keep_requests_ms = 7LL * 24 * 3600 * 1000;
+  int64_t keep_requests = 1'000'000;
+  int64_t keep_requests_at_least_ms = 3'600'000;
   std::string default_launcher = "local";
   bool allow_commands = false;
   RestartPolicy default_restart;  // what a job's own leaves at 0
@@ -222,6 +227,7 @@ class Core {
   void ForgetEnded();
 
   Orders MakeOrders(const std::string& node, Session& session) const;
+  void ForgetRequests();
   PartOrder MakeOrder(const Job& job, const std::string& node, Part* part, uint64_t orders) const;
 
   CoreOptions options_;

@@ -106,6 +106,9 @@ absl::Status CheckIndices(const Cluster& cluster) {
   if (cluster.dependants != built.dependants) return Broken("the index of dependants is wrong");
   if (cluster.pending_of != built.pending_of) return Broken("the count by subject is wrong");
   if (cluster.ended != built.ended) return Broken("the index of ended jobs is wrong");
+  if (cluster.requests_by_time != built.requests_by_time) {
+    return Broken("the index of requests is wrong");
+  }
   if (cluster.loads.size() != built.loads.size()) {
     return Broken("{} loads for {} nodes", cluster.loads.size(), built.loads.size());
   }
@@ -127,11 +130,17 @@ absl::Status CheckCluster(const Cluster& cluster) {
 
 absl::Status CheckFollows(const Cluster& before, const Cluster& after) {
   if (after.epoch < before.epoch || after.next_job < before.next_job ||
-      after.last_sequence < before.last_sequence) {
-    return Broken("the epoch, the next id or the last event's number went back");
+      after.last_sequence < before.last_sequence ||
+      after.requests_forgotten_before_ms < before.requests_forgotten_before_ms) {
+    return Broken(
+        "the epoch, the next id, the last event's number or the time of forgotten requests went "
+        "back");
   }
   for (const auto& [key, answer] : before.requests) {
     const auto found = after.requests.find(key);
+    const bool forgotten =
+        answer.at_ms() != 0 && answer.at_ms() < after.requests_forgotten_before_ms;
+    if (found == after.requests.end() && forgotten) continue;
     if (found == after.requests.end() || Serialized(found->second) != Serialized(answer)) {
       return Broken("request {} is answered otherwise than before", key);
     }

@@ -18,6 +18,7 @@ Ledger LedgerOf(const Cluster& cluster) {
   ledger.set_next_job(cluster.next_job);
   ledger.set_last_sequence(cluster.last_sequence);
   ledger.set_unsettled(cluster.unsettled);
+  ledger.set_requests_forgotten_before_ms(cluster.requests_forgotten_before_ms);
   return ledger;
 }
 
@@ -60,6 +61,7 @@ absl::Status ReadLedger(const Record& record, Cluster& cluster) {
   cluster.next_job = ledger.next_job();
   cluster.last_sequence = ledger.last_sequence();
   cluster.unsettled = ledger.unsettled();
+  cluster.requests_forgotten_before_ms = ledger.requests_forgotten_before_ms();
   return absl::OkStatus();
 }
 
@@ -164,6 +166,9 @@ absl::StatusOr<Cluster> Restore(const std::vector<Record>& records) {
   TANREN_RETURN_IF_ERROR(CheckWhole(cluster));
   for (const auto& [name, node] : cluster.nodes) cluster.loads[name] = IdleLoad(node);
   for (const auto& [id, job] : cluster.jobs) AddToIndices(job, cluster);
+  for (const auto& [key, answer] : cluster.requests) {
+    if (answer.at_ms() != 0) cluster.requests_by_time.insert({answer.at_ms(), key});
+  }
   return cluster;
 }
 

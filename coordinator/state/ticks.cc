@@ -12,7 +12,7 @@ namespace {
 
 // A pass whose starts had to wait for something that isn't the scheduler's to know is tried again.
 constexpr int64_t kRetryPassMs = 250;
-// So many ended jobs are forgotten in one step at most.
+// So many ended jobs, and about so many requests, are forgotten in one step at most.
 constexpr int kForgottenAtOnce = 256;
 
 }  // namespace
@@ -31,6 +31,7 @@ void Core::Handle(const TickInput& /*input*/) {
     AskForPass(now_.steady_ms);
   }
   ForgetEnded();
+  ForgetRequests();
   if (!cluster_.pending.empty() && now_.steady_ms >= next_pass_ms_) Pass();
 }
 
@@ -169,6 +170,25 @@ void Core::ForgetEnded() {
     event.mutable_job_forgotten()->set_job(id);
     Emit(std::move(event));
   }
+}
+
+// Those of one millisecond go together.
+void Core::ForgetRequests() {
+  const auto& by_time = cluster_.requests_by_time;
+  const int64_t beyond = static_cast<int64_t>(by_time.size()) - options_.keep_requests;
+  const int64_t old_ms = now_.wall_ms - options_.keep_requests_ms;
+  const int64_t young_ms = now_.wall_ms - options_.keep_requests_at_least_ms;
+  int64_t before_ms = 0;
+  int64_t count = 0;
+  for (const auto& [at_ms, key] : by_time) {
+    const bool goes = at_ms <= old_ms || (count < beyond && at_ms <= young_ms);
+    if (!goes || count++ >= kForgottenAtOnce) break;
+    before_ms = at_ms + 1;
+  }
+  if (before_ms == 0) return;
+  HistoryEvent event = NewEvent();
+  event.mutable_requests_forgotten()->set_before_ms(before_ms);
+  Emit(std::move(event));
 }
 
 }  // namespace tanren::coordinator

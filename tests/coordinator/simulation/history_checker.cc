@@ -63,6 +63,7 @@ void HistoryChecker::Durable(const HistoryEvent& event) {
     case HistoryEvent::kNodeJoined:
     case HistoryEvent::kNodeStateChanged:
     case HistoryEvent::kNodeDrained:
+    case HistoryEvent::kRequestsForgotten:
     case HistoryEvent::kNodeResumed:
     case HistoryEvent::kNodeSuspected:
     case HistoryEvent::kNodeRemoved:

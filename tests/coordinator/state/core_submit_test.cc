@@ -1,5 +1,6 @@
 // Submissions: once, whole, and only what may be.
 #include "coordinator/state/spec_check.h"
+#include "fmt/format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/coordinator/state/core_driver.h"
@@ -57,6 +58,55 @@ TEST(CoreSubmit, AChangeThatIsSentTwiceIsMadeOnce) {
   ASSERT_TRUE(driver.Change(ChangeJobInput::Kind::kHold, job, "alice", false, "hold").ok());
   EXPECT_FALSE(driver.job(job).held());
 }
+TEST(CoreSubmit, ARequestIsRememberedForItsTimeAndIsThenANewOne) {
+  CoreOptions options = CoreDriver::Options();
+  options.keep_requests_ms = 60'000;
+  CoreDriver driver(options);
+  driver.AddNode("a");
+  ASSERT_TRUE(driver.Submit(CoreDriver::Spec(), "once").ok());
+  const std::vector<uint64_t> jobs = driver.outcome.jobs;
+  driver.Wait(58'000, {"a"});
+  driver.Restart();
+  ASSERT_TRUE(driver.Submit(CoreDriver::Spec(), "once").ok());
+  EXPECT_EQ(driver.outcome.jobs, jobs);
+  driver.Wait(4'000, {"a"});
+  EXPECT_TRUE(driver.core->cluster().requests.empty());
+  driver.Restart();
+  ASSERT_TRUE(driver.Submit(CoreDriver::Spec(), "once").ok());
+  EXPECT_NE(driver.outcome.jobs, jobs);
+}
+
+TEST(CoreSubmit, BeyondSoManyTheOldestRequestsGoButNoneBeforeAnHour) {
+  CoreOptions options = CoreDriver::Options();
+  options.keep_requests = 2;
+  options.keep_requests_at_least_ms = 20'000;
+  CoreDriver driver(options);
+  driver.AddNode("a");
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(driver.Submit(CoreDriver::Spec(), fmt::format("request-{}", i)).ok());
+    driver.Wait(1'000, {"a"});
+  }
+  driver.Wait(10'000, {"a"});
+  EXPECT_EQ(driver.core->cluster().requests.size(), 5u);
+  driver.Wait(12'000, {"a"});
+  EXPECT_EQ(driver.core->cluster().requests.size(), 2u);
+  EXPECT_TRUE(driver.core->cluster().requests.contains("alice/request-4"));
+}
+
+TEST(CoreSubmit, AnArraysRequestIsOneAndGoesWhole) {
+  CoreOptions options = CoreDriver::Options();
+  options.keep_requests_ms = 60'000;
+  CoreDriver driver(options);
+  driver.AddNode("a");
+  JobSpec spec = CoreDriver::Spec();
+  spec.set_array_size(20);
+  ASSERT_TRUE(driver.Submit(spec, "array").ok());
+  EXPECT_EQ(driver.core->cluster().requests_by_time.size(), 1u);
+  driver.Wait(62'000, {"a"});
+  EXPECT_TRUE(driver.core->cluster().requests.empty());
+  EXPECT_TRUE(driver.core->cluster().requests_by_time.empty());
+}
+
 
 TEST(CoreSubmit, AnArrayIsOneJobForEachIndex) {
   CoreDriver driver;
