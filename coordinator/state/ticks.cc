@@ -131,8 +131,7 @@ bool Core::MayPlace(const PlannedStart& start) const {
 // the last of the job that there was.
 bool Core::IsOfAnOlderEpoch(uint64_t id) const {
   const Job* job = cluster_.FindJob(id);
-  return job != nullptr && job->attempts() > 0 &&
-         job->attempt().token().epoch() != cluster_.epoch;
+  return job != nullptr && job->attempts() > 0 && job->attempt().token().epoch() != cluster_.epoch;
 }
 
 // What a node listed to an earlier process of this epoch isn't known any more.

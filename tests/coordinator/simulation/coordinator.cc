@@ -1,6 +1,7 @@
 #include "tests/coordinator/simulation/coordinator.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "fmt/format.h"
@@ -18,10 +19,21 @@ constexpr uint64_t kIdsLeftToThePast = 1'000'000;
 
 }  // namespace
 
-Coordinator::Coordinator(World& world, int /*nodes*/)
+Coordinator::Coordinator(World& world, const Coordinator& other)
     : world_(world),
-      dice_(world.seed, Purpose::kCoordinator),
-      clock_(dice_.Between(1'000, 100'000'000), dice_.Between(-200, 200)) {}
+      dice_(world.seed, Purpose::kCoordinator, 1'000 + static_cast<uint32_t>(world.queue.ran())),
+      clock_(other.clock_),
+      wall_offset_ms_(other.wall_offset_ms_),
+      disk_(other.disk_) {}
+
+Coordinator::Coordinator(World& world, MemoryImage image)
+    : world_(world),
+      dice_(world.seed, Purpose::kCoordinator, static_cast<uint32_t>(image.last_sequence())),
+      clock_(dice_.Between(1'000, 100'000'000), dice_.Between(-200, 200)),
+      disk_(std::make_shared<Disk>()) {
+  disk_->store.Restore(std::move(image));
+  disk_->observed = disk_->store.last_sequence();
+}
 
 Now Coordinator::now() const {
   return {wall_offset_ms_ + world_.now_us() / 1000, clock_.Ms(world_.now_us())};
@@ -30,22 +42,23 @@ Now Coordinator::now() const {
 // ------------------------------------------------------------------------- life and death
 
 void Coordinator::Start() {
-  if (core_ != nullptr || locked_) return;
-  locked_ = true;
+  if (core_ != nullptr || disk_->is_locked) return;
+  disk_->is_locked = true;
   ++run_;
   ++world_.figures.coordinator_starts;
   world_.trace.Add(world_.now_us(), "coordinator starts");
-  store_.Crash();
+  disk_->store.Crash();
   Observe();  // a write without an answer may have landed
-  const auto records = store_.Records();
+  const auto records = disk_->store.Records();
   auto cluster = Restore(*records);
   if (!cluster.ok()) {
     world_.Violate("a store can be restored", std::string(cluster.status().message()));
     return;
   }
-  if (store_.needs_new_epoch()) {
-    const uint64_t epoch = highest_epoch_ + 1;
-    const uint64_t next_job = highest_job_ == 0 ? 1 : cluster->next_job + kIdsLeftToThePast * epoch;
+  if (disk_->store.needs_new_epoch()) {
+    const uint64_t epoch = world_.histories.highest_epoch + 1;
+    const uint64_t highest = world_.histories.highest_job;
+    const uint64_t next_job = highest == 0 ? 1 : highest + kIdsLeftToThePast;
     Commit commit;
     commit.events.push_back(EpochEvent(*cluster, epoch, next_job, now()));
     const absl::Status applied = Apply(commit.events[0], *cluster, &commit.records);
@@ -53,10 +66,10 @@ void Coordinator::Start() {
     const absl::Status written = Write(commit);
     if (!written.ok()) world_.Violate("an epoch can begin", std::string(written.message()));
   }
-  highest_epoch_ = std::max(highest_epoch_, cluster->epoch);
-  world_.history->CheckAll(*cluster);
+  world_.histories.highest_epoch = std::max(world_.histories.highest_epoch, cluster->epoch);
+  if (Counts()) world_.history->CheckAll(*cluster);
   core_ = std::make_unique<Core>(world_.core_options, *std::move(cluster), now());
-  world_.evidence->CoordinatorStarted();
+  if (Counts()) world_.evidence->CoordinatorStarted();
   Wake(world_.now_us());
 }
 
@@ -70,10 +83,12 @@ void Coordinator::Crash(bool write_lands, bool silently) {
   writing_.reset();
   core_streams_.clear();
   wake_at_us_ = -1;
-  locked_ = false;
+  disk_->is_locked = false;
   paused_until_us_ = 0;
   crash_at_.reset();
-  world_.evidence->CoordinatorDied();
+  if (Counts()) world_.evidence->CoordinatorDied();
+  questions_.clear();
+  for (const auto& log : std::exchange(logs_, {})) log->Break();
   for (const auto& [node, stream] : std::exchange(streams_, {})) {
     if (!silently) Refuse(stream, node);
   }
@@ -86,31 +101,44 @@ void Coordinator::CrashAtEvent(HistoryEvent::KindCase kind, CrashPoint point, in
 }
 
 void Coordinator::FailNextWrite(StoreFault fault, int64_t away_us) {
-  store_.InjectFault(fault);
+  disk_->store.InjectFault(fault);
   fail_away_us_ = away_us;
 }
 
 void Coordinator::Backup() {
-  if (store_.last_sequence() > 0 && !store_.is_broken()) backup_ = store_.Image();
+  if (disk_->store.last_sequence() > 0 && !disk_->store.is_broken()) {
+    world_.histories.backup = disk_->store.Image();
+  }
 }
 
 void Coordinator::RestoreBackup() {
-  if (!backup_.has_value()) return;
+  const std::optional<MemoryImage>& backup = world_.histories.backup;
+  if (!backup.has_value()) return;
   Crash(dice_.Chance(0.5), false);
   world_.trace.Add(world_.now_us(), "store restored", -1, 0, 0,
-                   static_cast<int64_t>(backup_->last_sequence()));
-  ++restores_;
-  store_.Restore(*backup_);
-  observed_ = store_.last_sequence();
-  const auto cluster = Restore(*store_.Records());
+                   static_cast<int64_t>(backup->last_sequence()));
+  disk_->store.Restore(*backup);
+  disk_->observed = disk_->store.last_sequence();
+  RollBack();
+}
+
+void Coordinator::RollBack() {
+  ++world_.histories.restores;
+  const auto cluster = Restore(*disk_->store.Records());
   if (cluster.ok()) world_.history->RolledBack(*cluster);
+}
+
+std::optional<MemoryImage> Coordinator::ImageToTakeOver(bool of_the_past) {
+  // One that has not begun its own epoch yet would begin the later one.
+  if (core_ == nullptr || disk_->store.last_sequence() == 0) return std::nullopt;
+  return of_the_past ? world_.histories.backup : disk_->store.Image();
 }
 
 void Coordinator::Disarm() {
   crash_at_.reset();
   paused_until_us_ = 0;
   if (core_ == nullptr) return;
-  store_.Crash();  // forgets faults to come
+  disk_->store.Crash();  // forgets faults to come
   Observe();
 }
 
@@ -126,7 +154,7 @@ void Coordinator::Join(uint64_t stream, int node, const Node& description) {
   if (core_ == nullptr) return Refuse(stream, node);
   uint64_t& current = streams_[node];
   if (stream <= current) return;  // of the past, or come twice
-  current = stream;
+  FailQuestions(std::exchange(current, stream));
   JoinInput join;
   join.node = description;
   join.stream = stream;
@@ -155,6 +183,7 @@ void Coordinator::StreamEnded(uint64_t stream, int node) {
   const auto current = streams_.find(node);
   if (core_ == nullptr || current == streams_.end() || current->second != stream) return;
   streams_.erase(current);
+  FailQuestions(stream);
   Enqueue(LeaveInput{World::NodeName(node), stream}, nullptr);
 }
 
@@ -223,21 +252,23 @@ void Coordinator::StepInto(const Waiting& waiting, Batch& batch) {
 }
 
 absl::Status Coordinator::Write(const Commit& commit) {
-  const absl::Status status = store_.Write(commit);
+  const absl::Status status = disk_->store.Write(commit);
   Observe();
   return status;
 }
 
 void Coordinator::Observe() {
-  if (store_.last_sequence() == observed_) return;
+  MemoryStore& store = disk_->store;
+  if (store.last_sequence() == disk_->observed || !Counts()) return;
   ++world_.figures.commits;
-  const int count = static_cast<int>(store_.last_sequence() - observed_);
-  const auto events = store_.Events(observed_ + 1, count);
-  observed_ = store_.last_sequence();
+  const int count = static_cast<int>(store.last_sequence() - disk_->observed);
+  const auto events = store.Events(disk_->observed + 1, count);
+  disk_->observed = store.last_sequence();
   for (const HistoryEvent& event : *events) {
     world_.history->Durable(event);
     if (event.has_job_submitted()) {
-      highest_job_ = std::max(highest_job_, event.job_submitted().job().id());
+      world_.histories.highest_job =
+          std::max(world_.histories.highest_job, event.job_submitted().job().id());
     }
   }
 }
@@ -281,8 +312,8 @@ void Coordinator::Finish() {
   if (core_ == nullptr) return;
   if (!queue_.empty()) {
     Wake(world_.now_us() + 20);
-  } else {
-    Wake(std::max(clock_.WhenUs(core_->NextTick()), world_.now_us() + 100));
+  } else if (const int64_t tick = core_->NextTick(); tick < std::numeric_limits<int64_t>::max()) {
+    Wake(std::max(clock_.WhenUs(tick), world_.now_us() + 100));
   }
 }
 
@@ -310,7 +341,7 @@ void Coordinator::CompareWithStore() {
   if (++since_compared_ < 1 + (live.jobs.size() + live.nodes.size()) / 4) return;
   since_compared_ = 0;
   ++world_.figures.restores_compared;
-  const auto restored = Restore(*store_.Records());
+  const auto restored = Restore(*disk_->store.Records());
   if (!restored.ok()) {
     world_.Violate("a store can be restored", std::string(restored.status().message()));
     return;

@@ -19,6 +19,7 @@ enum class Purpose : uint32_t {
   kAttempt,
   kCoordinator,
   kClients,
+  kFollowers,
 };
 
 class Dice {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "fmt/format.h"
+#include "tests/coordinator/simulation/history_checker.h"
 
 namespace tanren::coordinator::simulation {
 namespace {
@@ -17,10 +18,16 @@ Evidence::Evidence(World& world, int nodes)
     : world_(world), on_node_(static_cast<size_t>(nodes)), use_(static_cast<size_t>(nodes)) {}
 
 void Evidence::Began(int node, const PartSpec& part) {
+  ++world_.figures.starts;
+  world_.trace.Add(world_.now_us(), "process begins", node, part.token().job(),
+                   part.token().attempt());
+  world_.history->CheckMayBegin(part.token());
+  Add(node, part);
+}
+
+void Evidence::Add(int node, const PartSpec& part) {
   const TokenKey key = KeyOf(part.token());
   const uint64_t job = part.token().job();
-  ++world_.figures.starts;
-  world_.trace.Add(world_.now_us(), "process begins", node, job, part.token().attempt());
   auto& runs = by_job_[job];
   for (const auto& [other, run] : runs) {
     if (other == key) continue;
@@ -64,9 +71,31 @@ void Evidence::Began(int node, const PartSpec& part) {
 }
 
 void Evidence::Ended(int node, const PartSpec& part) {
-  const TokenKey key = KeyOf(part.token());
   world_.trace.Add(world_.now_us(), "process ends", node, part.token().job(),
                    part.token().attempt());
+  if (suspended_.erase({node, KeyOf(part.token())}) == 0) Remove(node, part);
+}
+
+void Evidence::Suspended(int node, const PartSpec& part) {
+  if (suspended_.emplace(std::pair(node, KeyOf(part.token())), false).second) Remove(node, part);
+}
+
+void Evidence::Awake(int node, const PartSpec& part) {
+  const auto it = suspended_.find({node, KeyOf(part.token())});
+  if (it == suspended_.end()) return;
+  if (it->second) {
+    world_.Violate("nothing outlives lease and grace",
+                   fmt::format("attempt {} goes on on n{} after the machine was suspended, and was "
+                               "given up meanwhile",
+                               Text(KeyOf(part.token())), node),
+                   part.token().job());
+  }
+  suspended_.erase(it);
+  Add(node, part);
+}
+
+void Evidence::Remove(int node, const PartSpec& part) {
+  const TokenKey key = KeyOf(part.token());
   const auto runs = by_job_.find(part.token().job());
   Run& run = runs->second[key];
   if (run.nodes.size() == run.wanted) run.partial_since_us = world_.now_us();
@@ -94,6 +123,9 @@ bool Evidence::Lives(uint64_t job, uint64_t epoch) const {
 }
 
 void Evidence::CheckGivenAway(int node, uint64_t epoch) {
+  for (auto& [part, given_up] : suspended_) {
+    if (part.first == node && std::get<0>(part.second) >= epoch) given_up = true;
+  }
   const auto& here = on_node_[static_cast<size_t>(node)];
   if (here.empty() || std::get<0>(*here.rbegin()) < epoch) return;
   world_.Violate(
@@ -103,6 +135,8 @@ void Evidence::CheckGivenAway(int node, uint64_t epoch) {
 }
 
 void Evidence::CheckPartEnded(int node, const AttemptToken& token) {
+  const auto suspended = suspended_.find({node, KeyOf(token)});
+  if (suspended != suspended_.end()) suspended->second = true;
   if (!on_node_[static_cast<size_t>(node)].contains(KeyOf(token))) return;
   world_.Violate("a part counts as ended only when nothing of it lives",
                  fmt::format("attempt {} lives on n{}", Text(KeyOf(token)), node), token.job());

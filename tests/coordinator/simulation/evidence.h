@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "proto/coordinator.pb.h"
@@ -25,6 +26,11 @@ class Evidence {
   // A part's processes run on the node from now on, or none of them does any more.
   void Began(int node, const PartSpec& part);
   void Ended(int node, const PartSpec& part);
+  // Its machine is suspended: the part does nothing, and holds nothing that another could miss. It
+  // counts as living again once Awake is called, a moment after its machine goes on. By then it
+  // must have ended if it was given up meanwhile.
+  void Suspended(int node, const PartSpec& part);
+  void Awake(int node, const PartSpec& part);
 
   bool AnyOn(int node) const { return !on_node_[static_cast<size_t>(node)].empty(); }
   // Whether an attempt of the job that was placed in `epoch` or later lives.
@@ -42,6 +48,9 @@ class Evidence {
   void CoordinatorDied() { coordinator_since_us_ = -1; }
 
  private:
+  void Add(int node, const PartSpec& part);
+  void Remove(int node, const PartSpec& part);
+
   struct Run {
     std::set<int> nodes;           // where it lives
     size_t wanted = 0;             // nodes it was placed on
@@ -57,6 +66,7 @@ class Evidence {
   std::map<uint64_t, std::map<TokenKey, Run>> by_job_;
   std::vector<std::set<TokenKey>> on_node_;
   std::vector<Use> use_;
+  std::map<std::pair<int, TokenKey>, bool> suspended_;  // node, part -> whether it was given up
   size_t living_ = 0;
   int64_t coordinator_since_us_ = -1;
 };

@@ -39,6 +39,10 @@ constexpr std::array<Kind, static_cast<size_t>(FaultKind::kCount)> kKinds = {{
     {"bad-network", 5, 2'000, 30'000, false},
     {"remove-node", 2, 0, 0, true},
     {"drain", 2, 5'000, 60'000, true},
+    {"machine-suspended", 5, 500, 60'000, true},
+    {"second-coordinator", 2, 0, 0, false},
+    // So long that all streams to it have been given up.
+    {"coordinator-taken-over", 3, 13'000, 60'000, false},
 }};
 
 }  // namespace

@@ -28,9 +28,14 @@ enum class FaultKind {
   kPartitionUp,    // what nodes say is lost
   kPartitionDown,  // what nodes are told is lost
   kFlapping,
-  kBadNetwork,  // loss, duplication, reordering and delay, everywhere
-  kRemoveNode,  // by an administrator, who may be wrong
-  kDrain,       // an administrator drains a node (detail odd: evicting what runs there)
+  kBadNetwork,         // loss, duplication, reordering and delay, everywhere
+  kRemoveNode,         // by an administrator, who may be wrong
+  kDrain,              // an administrator drains a node (detail odd: evicting what runs there)
+  kMachineSuspended,   // as a whole; clocks go on
+  kSecondCoordinator,  // is started on the same store
+  // The coordinator stands still, and another takes over with a backup (detail odd) or a copy of
+  // its store. Then the first one comes back.
+  kCoordinatorTakenOver,
   kCount,
 };
 

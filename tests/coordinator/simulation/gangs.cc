@@ -1,9 +1,9 @@
 #include "tests/coordinator/simulation/gangs.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "fmt/format.h"
-#include "tests/coordinator/simulation/coordinator.h"
 #include "tests/coordinator/simulation/history_checker.h"
 #include "tests/coordinator/simulation/machine.h"
 
@@ -18,6 +18,10 @@ constexpr int64_t kGangWaitsUs = 60 * kSecond;
 Gangs::Gang* Gangs::Find(const TokenKey& key) {
   const auto it = gangs_.find(key);
   return it == gangs_.end() ? nullptr : it->second.get();
+}
+
+Machine& Gangs::HeadOf(const Gang& gang) {
+  return *world_.machines[static_cast<size_t>(gang.head)];
 }
 
 Dice Gangs::DiceOf(const AttemptToken& token, uint32_t what) const {
@@ -36,8 +40,15 @@ std::set<int> Gangs::NodesOf(const PartSpec& part) const {
 void Gangs::PartUp(int node, const PartSpec& part) {
   const TokenKey key = KeyOf(part.token());
   auto& slot = gangs_[key];
-  if (slot == nullptr) {
+  const bool is_head = node == World::NodeIndex(part.placements(0).node());
+  // Its head begins a second time where another incarnation has the machine that never told of the
+  // first: another run of the programs, which knows nothing of the one before.
+  if (slot == nullptr || (is_head && slot->head_was_up)) {
+    std::set<int> up;
+    if (slot != nullptr) up = std::move(slot->up);
     slot = std::make_unique<Gang>();
+    slot->up = std::move(up);
+    slot->run = ++runs_;
     slot->spec = part;
     const size_t index = std::stoul(part.spec().name().substr(5));
     slot->plan = world_.workload.jobs[index];
@@ -60,7 +71,7 @@ void Gangs::TryToTrain(const TokenKey& key, int64_t until_us) {
   // The remote shell goes through the coordinator.
   if (ready && wanted.size() > 1) {
     for (const int node : wanted) {
-      ready = ready && world_.coordinator->Forwards(gang->spec.token(), node);
+      ready = ready && HeadOf(*gang).Forwards(gang->spec.token(), node);
     }
   }
   if (ready) {
@@ -69,7 +80,7 @@ void Gangs::TryToTrain(const TokenKey& key, int64_t until_us) {
     gang->over = true;
     EndHead(key, AttemptEnd::INFRASTRUCTURE, "the gang's daemons didn't come");
   } else {
-    world_.queue.After(300 * kMillisecond, [this, key, until_us] { TryToTrain(key, until_us); });
+    HeadOf(*gang).After(300 * kMillisecond, [this, key, until_us] { TryToTrain(key, until_us); });
   }
 }
 
@@ -82,7 +93,7 @@ void Gangs::BeginTraining(Gang& gang) {
   world_.history->CheckResume(gang.spec);
   gang.trains = true;
   gang.trains_since_us = world_.now_us();
-  world_.machines[static_cast<size_t>(gang.head)]->Changed();
+  HeadOf(gang).Changed();
   const JobPlan& plan = gang.plan;
   Dice dice = DiceOf(token, 1);
   const int64_t left = std::max<int64_t>(plan.steps - gang.first_step, 0);
@@ -98,46 +109,75 @@ void Gangs::BeginTraining(Gang& gang) {
     last = dice.Between(0, last - 1);
     kind = breaks ? AttemptEnd::INFRASTRUCTURE : AttemptEnd::HUNG;
   }
-  const int64_t end_us = world_.now_us() + (last * plan.step_ms + 20) * kMillisecond;
+  gang.needs_peers = !dice.Chance(0.2);
   for (int64_t step = gang.first_step + plan.checkpoint_every; step < gang.first_step + last;) {
     PublishLater(key, step);
     break;  // each one plans the next
   }
-  world_.queue.At(end_us, [this, key, kind, step = gang.first_step + last] {
+  const int64_t end = gang.first_step + last;
+  WhenAtStep(key, end, 20 * kMillisecond, [this, key, kind, end](Gang& now) {
+    now.frozen_step = end;
+    now.over = true;
+    if (kind != AttemptEnd::HUNG) return EndHead(key, kind, "of itself");
+    // It stands still until it is ended.
+    const int64_t after_us = now.plan.spec.restart().hang_after_ms() * kMillisecond;
+    HeadOf(now).After(after_us, [this, key, run = now.run] {
+      Gang* hung = Find(key);
+      if (hung == nullptr || hung->run != run || !hung->up.contains(hung->head)) return;
+      hung->hung = true;
+      HeadOf(*hung).Changed();
+    });
+  });
+}
+
+void Gangs::NodeSuspended(int node) {
+  for (auto& [key, gang] : gangs_) {
+    if (!gang->up.contains(node)) continue;
+    if (gang->suspended.empty()) gang->stalled_us = world_.now_us();
+    gang->suspended.insert(node);
+  }
+}
+
+void Gangs::NodeGoesOn(int node) {
+  for (auto& [key, gang] : gangs_) {
+    if (gang->suspended.erase(node) > 0) Restart(*gang);
+  }
+}
+
+void Gangs::Restart(Gang& gang) const {
+  if (gang.suspended.empty() && gang.trains) {
+    gang.trains_since_us += world_.now_us() - std::max(gang.stalled_us, gang.trains_since_us);
+  }
+}
+
+void Gangs::WhenAtStep(const TokenKey& key, int64_t step, int64_t more_us,
+                       std::function<void(Gang&)> then) {
+  Gang* gang = Find(key);
+  const int64_t due = gang->trains_since_us +
+                      (step - gang->first_step) * gang->plan.step_ms * kMillisecond + more_us;
+  const int64_t look =
+      gang->suspended.empty() ? due : std::max(due, world_.now_us() + 200 * kMillisecond);
+  HeadOf(*gang).At(look, [this, key, step, more_us, look, run = gang->run, then = std::move(then)] {
     Gang* now = Find(key);
-    if (now == nullptr || now->over) return;
-    if (kind == AttemptEnd::HUNG) {
-      now->frozen_step = step;
-      now->over = true;  // it stands still until it is ended
-      world_.queue.After(now->plan.spec.restart().hang_after_ms() * kMillisecond, [this, key] {
-        Gang* hung = Find(key);
-        if (hung == nullptr || !hung->up.contains(hung->head)) return;
-        hung->hung = true;
-        world_.machines[static_cast<size_t>(hung->head)]->Changed();
-      });
-      return;
-    }
-    now->frozen_step = step;
-    now->over = true;
-    EndHead(key, kind, "of itself");
+    if (now == nullptr || now->run != run || now->over) return;
+    const bool early = StepAt(*now, look - more_us) < step;
+    if (!now->suspended.empty() || early) return WhenAtStep(key, step, more_us, then);
+    then(*now);
   });
 }
 
 int64_t Gangs::StepAt(const Gang& gang, int64_t time_us) const {
   if (!gang.trains) return gang.first_step;
   if (gang.over) return gang.frozen_step;
+  if (!gang.suspended.empty()) time_us = std::max(gang.stalled_us, gang.trains_since_us);
   return gang.first_step + (time_us - gang.trains_since_us) / (gang.plan.step_ms * kMillisecond);
 }
 
 void Gangs::PublishLater(const TokenKey& key, int64_t step) {
-  const Gang* gang = Find(key);
-  const int64_t at =
-      gang->trains_since_us + (step - gang->first_step) * gang->plan.step_ms * kMillisecond;
-  world_.queue.At(at + 10 * kMillisecond, [this, key, step] {
-    Gang* now = Find(key);
-    if (now == nullptr || now->over || step > now->plan.steps) return;
-    Publish(*now, step);
-    PublishLater(key, step + now->plan.checkpoint_every);
+  WhenAtStep(key, step, 10 * kMillisecond, [this, key, step](Gang& gang) {
+    if (step > gang.plan.steps) return;
+    Publish(gang, step);
+    PublishLater(key, step + gang.plan.checkpoint_every);
   });
 }
 
@@ -147,14 +187,12 @@ void Gangs::Publish(Gang& gang, int64_t step) {
   gang.checkpoint.set_step(step);
   gang.checkpoint.set_folder(fmt::format("/jobs/job-{}/attempt-{}/checkpoints/step-{}", token.job(),
                                          token.attempt(), step));
-  world_.machines[static_cast<size_t>(gang.head)]->Changed();
+  HeadOf(gang).Changed();
 }
 
 void Gangs::EndHead(const TokenKey& key, AttemptEnd::Kind kind, const char* message) {
   Gang* gang = Find(key);
-  if (gang != nullptr) {
-    world_.machines[static_cast<size_t>(gang->head)]->ExitPart(key, kind, message);
-  }
+  if (gang != nullptr) HeadOf(*gang).ExitPart(key, kind, message);
 }
 
 void Gangs::Save(const AttemptToken& token, int64_t grace_ms) {
@@ -165,9 +203,9 @@ void Gangs::Save(const AttemptToken& token, int64_t grace_ms) {
   if (gang->plan.save_ms >= grace_ms) return;  // it will be killed before
   gang->frozen_step = step;
   gang->over = true;
-  world_.queue.After(gang->plan.save_ms * kMillisecond, [this, key, step] {
+  HeadOf(*gang).After(gang->plan.save_ms * kMillisecond, [this, key, step, run = gang->run] {
     Gang* now = Find(key);
-    if (now == nullptr || !now->up.contains(now->head) ||
+    if (now == nullptr || now->run != run || !now->up.contains(now->head) ||
         now->up.size() < NodesOf(now->spec).size()) {
       return;  // a save takes all ranks
     }
@@ -182,6 +220,7 @@ void Gangs::PartDown(int node, const PartSpec& part) {
   Gang* gang = Find(key);
   if (gang == nullptr) return;
   gang->up.erase(node);
+  if (gang->suspended.erase(node) > 0) Restart(*gang);
   if (gang->up.empty()) {
     gangs_.erase(key);
     return;
@@ -192,18 +231,19 @@ void Gangs::PartDown(int node, const PartSpec& part) {
     // The daemons see that mpirun has gone; some supervisors stay until they are told.
     for (const int other : gang->up) {
       if (dice.Chance(0.5)) continue;
-      world_.queue.After(dice.Between(1, 3'000) * kMillisecond, [this, key, other] {
-        if (Find(key) != nullptr) {
-          world_.machines[static_cast<size_t>(other)]->ExitPart(key, AttemptEnd::FINISHED,
-                                                                "the head has gone");
-        }
+      Machine& machine = *world_.machines[static_cast<size_t>(other)];
+      machine.After(dice.Between(1, 3'000) * kMillisecond, [this, key, &machine] {
+        if (Find(key) == nullptr) return;
+        machine.ExitPart(key, AttemptEnd::FINISHED, "the head has gone");
       });
     }
-  } else if (gang->trains && gang->up.contains(gang->head)) {
+  } else if (gang->trains && gang->needs_peers && gang->up.contains(gang->head)) {
     // Its ranks miss their peers after a while.
     gang->frozen_step = StepAt(*gang, world_.now_us());
     gang->over = true;
-    world_.queue.After(dice.Between(50, 3'000) * kMillisecond, [this, key] {
+    HeadOf(*gang).After(dice.Between(50, 3'000) * kMillisecond, [this, key, run = gang->run] {
+      const Gang* now = Find(key);
+      if (now == nullptr || now->run != run) return;
       EndHead(key, AttemptEnd::INFRASTRUCTURE, "a peer has gone");
     });
   }

@@ -4,6 +4,7 @@
 #define TANREN_TESTS_COORDINATOR_SIMULATION_GANGS_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -22,6 +23,10 @@ class Gangs {
   // A part's supervisor is up, or nothing of it lives any more.
   void PartUp(int node, const PartSpec& part);
   void PartDown(int node, const PartSpec& part);
+  // The node's machine is suspended, or goes on: its parts' gangs stand still as long as one of
+  // their nodes does.
+  void NodeSuspended(int node);
+  void NodeGoesOn(int node);
   // The head was asked to save and exit.
   void Save(const AttemptToken& token, int64_t grace_ms);
   // What the head's part would tell now.
@@ -36,19 +41,28 @@ class Gangs {
     bool head_was_up = false;
     bool trains = false;
     bool hung = false;
-    bool over = false;  // what follows is only its end
-    int64_t trains_since_us = 0;
+    bool over = false;            // what follows is only its end
+    bool needs_peers = true;      // else what other parts do is nothing to it
+    std::set<int> suspended;      // of `up`
+    int64_t stalled_us = 0;       // since when one is; only if there are any
+    int64_t trains_since_us = 0;  // without what it stood still
     int64_t first_step = 0;
     int64_t frozen_step = 0;  // where it stands still
     Checkpoint checkpoint;
-    uint32_t generation = 0;
+    uint64_t run = 0;  // which of all
   };
 
   std::set<int> NodesOf(const PartSpec& part) const;
   void TryToTrain(const TokenKey& key, int64_t until_us);
   void BeginTraining(Gang& gang);
   int64_t StepAt(const Gang& gang, int64_t time_us) const;
+  // Once it has made that step, and so much time more, unless it is over by then.
+  void WhenAtStep(const TokenKey& key, int64_t step, int64_t more_us,
+                  std::function<void(Gang&)> then);
   void PublishLater(const TokenKey& key, int64_t step);
+  Machine& HeadOf(const Gang& gang);
+  // A node of it goes on, or has gone: if none stands still any more, so do its steps.
+  void Restart(Gang& gang) const;
   void Publish(Gang& gang, int64_t step);
   void EndHead(const TokenKey& key, AttemptEnd::Kind kind, const char* message);
   Gang* Find(const TokenKey& key);
@@ -56,6 +70,7 @@ class Gangs {
 
   World& world_;
   std::map<TokenKey, std::unique_ptr<Gang>> gangs_;
+  uint64_t runs_ = 0;
 };
 
 }  // namespace tanren::coordinator::simulation

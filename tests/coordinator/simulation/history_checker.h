@@ -16,6 +16,8 @@
 
 namespace tanren::coordinator::simulation {
 
+inline constexpr char kLegalTransitions[] = "legal transitions, terminal final";
+
 class HistoryChecker {
  public:
   explicit HistoryChecker(World& world) : world_(world) {}
@@ -35,6 +37,10 @@ class HistoryChecker {
   // The head has written a checkpoint of this step when asked to stop, and exits.
   void SavedBy(const AttemptToken& token, int64_t step);
 
+  // A process of the job begins: none may once its program has finished, or the job has ended, as
+  // far as the coordinator knows durably.
+  void CheckMayBegin(const AttemptToken& token);
+
   bool IsAcknowledged(const std::string& request) const { return answers_.contains(request); }
   const std::map<std::string, std::vector<uint64_t>>& answers() const { return answers_; }
 
@@ -44,12 +50,17 @@ class HistoryChecker {
     JobSpec spec;
     AttemptToken token;                 // of the last attempt
     std::map<std::string, bool> ended;  // its nodes -> whether its part there has ended
+    std::string head;                   // the node with its first rank
     std::set<std::pair<std::string, int>> gpus;
     int64_t published_step = 0;
     uint32_t attempts = 0;
     bool held = false;
+    bool finished = false;  // its program has ended of itself, and well
     bool ended_for_good = false;
   };
+
+  // Whether a job in that state has an attempt.
+  static bool Active(JobState state);
 
   Known* Find(uint64_t job, const char* what);
   Known* FindByToken(const AttemptToken& token, const char* what);

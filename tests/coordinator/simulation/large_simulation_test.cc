@@ -1,5 +1,6 @@
 // What the small clusters can't show: 10,000 jobs on 1,000 nodes, as many seeds as fit
-// TANREN_SIMULATION_SECONDS (default 60).
+// TANREN_SIMULATION_SECONDS (default 40), and one at least.
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 
@@ -17,10 +18,11 @@ int64_t Setting(const char* name, int64_t otherwise) {
 
 TEST(LargeSimulation, TenThousandJobsOnAThousandNodesKeepEveryPromise) {
   const auto begin = std::chrono::steady_clock::now();
-  const std::chrono::seconds budget(Setting("TANREN_SIMULATION_SECONDS", 60));
+  const std::chrono::duration<double> budget(Setting("TANREN_SIMULATION_SECONDS", 40));
   uint64_t seed = static_cast<uint64_t>(Setting("TANREN_SIMULATION_SEED", 1));
-  uint64_t ran = 0;
-  while (std::chrono::steady_clock::now() - begin < budget) {
+  std::chrono::duration<double> took(0);
+  std::chrono::duration<double> longest(0);
+  while (took + longest <= budget) {
     SimulationOptions options;
     options.seed = seed++;
     options.jobs = 10'000;
@@ -31,12 +33,12 @@ TEST(LargeSimulation, TenThousandJobsOnAThousandNodesKeepEveryPromise) {
         << result.tail << "\n"
         << result.violation->invariant << ": " << result.violation->what
         << "\nagain: " << CommandLine(options);
-    ++ran;
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    const std::chrono::duration<double> now = std::chrono::steady_clock::now() - begin;
+    longest = std::max(longest, now - took);
+    took = now;
     fmt::print("seed {}: {} happenings, {} trainings, {} commits; {:.1f} s so far\n", options.seed,
                result.events, result.figures.trainings, result.figures.commits, took.count());
   }
-  EXPECT_GT(ran, 0u);
 }
 
 }  // namespace

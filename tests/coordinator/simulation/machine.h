@@ -8,11 +8,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/agent/agent_core.h"
+#include "coordinator/agent/log_requests.h"
 #include "tests/coordinator/simulation/dice.h"
 #include "tests/coordinator/simulation/evidence.h"
+#include "tests/coordinator/simulation/spools.h"
 #include "tests/coordinator/simulation/world.h"
 
 namespace tanren::coordinator::simulation {
@@ -34,9 +37,13 @@ class Machine {
   void LoseFolder();
   // The agent's end of its stream breaks.
   void BreakStream();
+  // As a whole: nothing here runs until it goes on, and clocks that count suspension do.
+  void Suspend();
+  void GoOn();
 
   // ---- the network's end
   void Deliver(uint64_t stream, const Orders& orders);
+  void AskLog(uint64_t stream, const ReadLogChunk& question);
   void StreamRefused(uint64_t stream);
 
   // ---- the programs' end
@@ -45,12 +52,19 @@ class Machine {
   bool PartLives(const TokenKey& key) const;
   // The launcher has something new to tell.
   void Changed();
-
-  bool is_on() const { return on_; }
-  bool agent_runs() const { return core_ != nullptr && !paused_; }
-  const std::string& incarnation() const { return incarnation_; }
+  // Something that happens here: a little after the machine goes on if it is suspended at that
+  // time, and never if it went off before.
+  void At(int64_t time_us, std::function<void()> what);
+  void After(int64_t delay_us, std::function<void()> what) {
+    At(world_.now_us() + delay_us, std::move(what));
+  }
+  // Whether the coordinator that the agent is connected to lets a remote start pass from here.
+  bool Forwards(const AttemptToken& token, int node) const;
 
  private:
+  // After a suspension processes find within this time that their lease has passed.
+  static constexpr int64_t kAwakeUs = kSecond;
+
   struct Part {
     PartSpec spec;
     PartState state = PART_STARTING;
@@ -73,6 +87,7 @@ class Machine {
   void EndPart(Part& part, AttemptEnd::Kind kind, const char* message);
   void KillAll(const char* message);
   void WatchDeadline();
+  void WakeParts();
   std::vector<PartReport> Parts() const;
   // What the agent's program does.
   void Connect();
@@ -81,6 +96,10 @@ class Machine {
   void Pump();
   void PumpAt(int64_t time_us);
   void Apply(AgentActions actions);
+  void LookAtLogs();
+  void SendChunks(std::vector<LogChunk> chunks);
+  void ReadInbox();
+  bool StandsStill() const { return paused_ || suspended_; }
   Node Description() const;
 
   World& world_;
@@ -88,9 +107,13 @@ class Machine {
   Dice dice_;
   SteadyClock clock_;
   bool on_ = true;
+  bool suspended_ = false;
+  int64_t went_on_us_ = -kAwakeUs;
+  std::vector<std::function<void()>> deferred_;  // while suspended
   uint32_t boots_ = 0;
   int folders_ = 0;
   std::string incarnation_;
+  uint64_t epoch_ = 0;  // the highest that an agent has obeyed here
 
   // Of the disk and the processes.
   std::map<TokenKey, Part> parts_;
@@ -98,16 +121,20 @@ class Machine {
   int64_t page_ms_ = 0;        // the lease page
   bool watches_deadline_ = false;
 
+  Spools spools_;
+
   // Of the agent's process.
   std::unique_ptr<AgentCore> core_;
+  std::unique_ptr<LogRequests> logs_;
   uint32_t agent_runs_ = 0;  // counts its starts
   bool paused_ = false;
   bool parts_changed_ = false;
   int64_t crash_at_action_us_ = -1;
-  uint64_t stream_ = 0;  // 0: none
+  uint64_t stream_ = 0;          // 0: none
+  Coordinator* peer_ = nullptr;  // that it leads to
   int64_t heard_us_ = 0;
   int64_t pump_at_us_ = -1;
-  std::vector<std::function<void()>> inbox_;  // while paused
+  std::vector<std::function<void()>> inbox_;  // while it stands still
 };
 
 }  // namespace tanren::coordinator::simulation

@@ -2,7 +2,10 @@
 //
 // usage: simulate [--seed N] [--seeds COUNT] [--jobs N] [--nodes N] [--faults N] [--span SECONDS]
 //                 [--only 1,5,7 | --no-faults] [--shrink] [--twice]
+#include <algorithm>
 #include <chrono>
+#include <cstdio>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,6 +16,7 @@
 namespace {
 
 using tanren::coordinator::simulation::SimulationOptions;
+using tanren::coordinator::simulation::SimulationProgress;
 using tanren::coordinator::simulation::SimulationResult;
 
 void Print(const SimulationOptions& options, const SimulationResult& result, double seconds) {
@@ -21,10 +25,10 @@ void Print(const SimulationOptions& options, const SimulationResult& result, dou
              result.simulated_seconds, result.events, result.trace_hash);
   fmt::print(
       "  {} commits, {} events, {} reports, {} parts and {} trainings begun, {} starts of the "
-      "coordinator, {} faults, {} comparisons with the store\n",
+      "coordinator, {} faults, {} comparisons with the store, {} pieces of logs with {} gaps\n",
       result.figures.commits, result.figures.events, result.figures.reports, result.figures.starts,
       result.figures.trainings, result.figures.coordinator_starts, result.figures.faults,
-      result.figures.restores_compared);
+      result.figures.restores_compared, result.figures.log_pieces, result.figures.log_gaps);
   if (!result.violation.has_value()) return;
   fmt::print("\n{}\nfaults:\n", result.tail);
   for (const std::string& fault : result.faults) fmt::print("  {}\n", fault);
@@ -33,9 +37,35 @@ void Print(const SimulationOptions& options, const SimulationResult& result, dou
              result.violation->what, CommandLine(options));
 }
 
+// A line on standard error every 10 s: where it is, how fast, and how long until faults are over.
+// What follows depends on what is left to do.
+class Progress {
+ public:
+  void operator()(const SimulationProgress& now) {
+    const auto time = std::chrono::steady_clock::now();
+    const std::chrono::duration<double> since = time - told_;
+    if (since.count() < 10) return;
+    const double rate = (now.simulated_s - told_at_s_) / since.count();
+    const double left_s = std::max(now.of_s - now.simulated_s, 0.0);
+    fmt::print(stderr,
+               "{:.0f} of {:.0f} s simulated, {:.2f} a second, {}; {} million happenings, {} jobs "
+               "to end\n",
+               now.simulated_s, now.of_s, rate,
+               left_s > 0 ? fmt::format("{:.0f} s left", left_s / rate) : "faults are over",
+               now.events / 1'000'000, now.unfinished);
+    told_ = time;
+    told_at_s_ = now.simulated_s;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point told_ = std::chrono::steady_clock::now();
+  double told_at_s_ = 0;
+};
+
 SimulationResult RunAndPrint(const SimulationOptions& options, bool quiet) {
   const auto begin = std::chrono::steady_clock::now();
-  SimulationResult result = Simulate(options);
+  Progress progress;
+  SimulationResult result = Simulate(options, std::ref(progress));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   if (!quiet || result.violation.has_value()) Print(options, result, took.count());
   return result;

@@ -8,6 +8,7 @@
 #include "fmt/format.h"
 #include "tests/coordinator/simulation/coordinator.h"
 #include "tests/coordinator/simulation/evidence.h"
+#include "tests/coordinator/simulation/followers.h"
 #include "tests/coordinator/simulation/gangs.h"
 #include "tests/coordinator/simulation/history_checker.h"
 #include "tests/coordinator/simulation/machine.h"
@@ -18,6 +19,11 @@ namespace tanren::coordinator::simulation {
 
 World::World() = default;
 World::~World() = default;
+
+Coordinator& World::CoordinatorFor(uint64_t epoch, Dice& dice) {
+  if (former.empty() || epoch < histories.highest_epoch || !dice.Chance(0.2)) return *coordinator;
+  return *former[static_cast<size_t>(dice.Between(0, static_cast<int64_t>(former.size()) - 1))];
+}
 
 void World::Violate(std::string invariant, std::string what, uint64_t job) {
   if (violation.has_value()) return;
@@ -30,15 +36,18 @@ namespace {
 class Runner {
  public:
   explicit Runner(const SimulationOptions& options);
-  SimulationResult Run();
+  SimulationResult Run(const std::function<void(const SimulationProgress&)>& tell);
 
  private:
   void Inject(const Fault& fault);
   void Partition(const Fault& fault, bool up, bool down);
+  void StartSecond();
+  void TakeOver(int64_t for_us, bool of_the_past);
   void Flap(const std::vector<int>& nodes, int64_t until_us);
   std::vector<int> NodesOf(const Fault& fault) const;
   void Calm();
   void Watch();
+  void TellEachSecond(const std::function<void(const SimulationProgress&)>& tell);
 
   const SimulationOptions options_;
   World world_;
@@ -52,6 +61,8 @@ Runner::Runner(const SimulationOptions& options) : options_(options) {
   Dice dice(options.seed, Purpose::kCoordinator, 1);
   world_.core_options.stop_grace_ms = 5'000;
   world_.core_options.start_limit_ms = 60'000;
+  // Where a pass takes long, they come less often: it is the larger part of what this takes.
+  if (options.jobs > 1'000) world_.core_options.schedule_every_ms = 200;
   if (dice.Chance(0.3)) world_.core_options.keep_ended_jobs = dice.Between(0, 20);
   world_.core_options.default_restart.set_retries(3);
   world_.core_options.default_restart.set_first_delay_ms(1'000);
@@ -61,7 +72,8 @@ Runner::Runner(const SimulationOptions& options) : options_(options) {
   world_.evidence = std::make_unique<Evidence>(world_, options.nodes);
   world_.history = std::make_unique<HistoryChecker>(world_);
   world_.gangs = std::make_unique<Gangs>(world_);
-  world_.coordinator = std::make_unique<Coordinator>(world_, options.nodes);
+  world_.followers = std::make_unique<Followers>(world_);
+  world_.coordinator = std::make_unique<Coordinator>(world_, MemoryImage());
   for (int i = 0; i < options.nodes; ++i) {
     world_.machines.push_back(std::make_unique<Machine>(world_, i));
   }
@@ -216,9 +228,43 @@ void Runner::Inject(const Fault& fault) {
         later([this, node] { users_->ResumeNode(node); });
       }
       break;
+    case FaultKind::kMachineSuspended:
+      each([&](Machine& machine) {
+        machine.Suspend();
+        later([&machine] { machine.GoOn(); });
+      });
+      break;
+    case FaultKind::kSecondCoordinator:
+      StartSecond();
+      break;
+    case FaultKind::kCoordinatorTakenOver:
+      TakeOver(for_us, detail % 2 == 1);
+      break;
     case FaultKind::kCount:
       break;
   }
+}
+
+// Another process on the same disk, which must find it locked.
+void Runner::StartSecond() {
+  if (!world_.coordinator->runs()) return;
+  auto& second =
+      world_.former.emplace_back(std::make_unique<Coordinator>(world_, *world_.coordinator));
+  second->Start();
+}
+
+void Runner::TakeOver(int64_t for_us, bool of_the_past) {
+  Coordinator& first = *world_.coordinator;
+  std::optional<MemoryImage> image = first.ImageToTakeOver(of_the_past);
+  if (!image.has_value()) return;
+  world_.trace.Add(world_.now_us(), "coordinator is taken over from", -1, 0, 0,
+                   static_cast<int64_t>(image->last_sequence()));
+  first.Pause(for_us);
+  world_.former.push_back(std::move(world_.coordinator));
+  world_.evidence->CoordinatorDied();
+  world_.coordinator = std::make_unique<Coordinator>(world_, *std::move(image));
+  world_.coordinator->RollBack();
+  world_.coordinator->Start();
 }
 
 void Runner::Calm() {
@@ -231,6 +277,7 @@ void Runner::Calm() {
   for (const auto& machine : world_.machines) {
     machine->CrashAgentAtAction(-1);
     machine->PowerOn();
+    machine->GoOn();
     machine->ResumeAgent();
     machine->StartAgent();
   }
@@ -251,7 +298,18 @@ void Runner::Watch() {
   });
 }
 
-SimulationResult Runner::Run() {
+void Runner::TellEachSecond(const std::function<void(const SimulationProgress&)>& tell) {
+  SimulationProgress progress;
+  progress.simulated_s = static_cast<double>(world_.now_us()) / 1e6;
+  progress.of_s = static_cast<double>(options_.span_ms) / 1e3 + 5;
+  progress.events = world_.queue.ran();
+  progress.unfinished = users_->CountUnfinished();
+  tell(progress);
+  world_.queue.After(kSecond, [this, &tell] { TellEachSecond(tell); });
+}
+
+SimulationResult Runner::Run(const std::function<void(const SimulationProgress&)>& tell) {
+  if (tell != nullptr) TellEachSecond(tell);
   world_.coordinator->Start();
   Dice dice(world_.seed, Purpose::kMachine, 0);
   for (const auto& machine : world_.machines) {
@@ -279,7 +337,8 @@ SimulationResult Runner::Run() {
   while (!world_.violation.has_value() && world_.queue.RunNext()) {
     if (world_.queue.ran() % 256 != 0 || !world_.calm) continue;
     if (world_.now_us() > bound_us_) {
-      world_.Violate("once faults stop, every feasible job ends", users_->Unfinished());
+      world_.Violate("once faults stop, every feasible job ends", users_->Unfinished(),
+                     users_->FirstUnfinished());
     } else if (ended_us == 0 && users_->AllEnded()) {
       ended_us = world_.now_us();
     } else if (ended_us != 0 && world_.now_us() > ended_us + 40 * kSecond) {
@@ -287,6 +346,8 @@ SimulationResult Runner::Run() {
         world_.Violate("nothing outlives its job",
                        fmt::format("{} parts live", world_.evidence->living()));
       }
+      const std::string follows = world_.followers->Unfinished();
+      if (!follows.empty()) world_.Violate("who follows a log comes to its end", follows);
       break;
     }
   }
@@ -307,8 +368,9 @@ SimulationResult Runner::Run() {
 
 }  // namespace
 
-SimulationResult Simulate(const SimulationOptions& options) {
-  return std::make_unique<Runner>(options)->Run();
+SimulationResult Simulate(const SimulationOptions& options,
+                          const std::function<void(const SimulationProgress&)>& tell) {
+  return std::make_unique<Runner>(options)->Run(tell);
 }
 
 }  // namespace tanren::coordinator::simulation

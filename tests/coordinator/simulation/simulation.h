@@ -4,6 +4,7 @@
 #define TANREN_TESTS_COORDINATOR_SIMULATION_SIMULATION_H_
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,7 +34,17 @@ struct SimulationResult {
   std::string tail;                 // what happened last, if there was a violation
 };
 
-SimulationResult Simulate(const SimulationOptions& options);
+// How far a simulation is: `simulated_s` of about `of_s`, which is where its faults are over.
+struct SimulationProgress {
+  double simulated_s = 0;
+  double of_s = 0;
+  uint64_t events = 0;
+  int unfinished = 0;  // jobs
+};
+
+// `tell` is called after each simulated second.
+SimulationResult Simulate(const SimulationOptions& options,
+                          const std::function<void(const SimulationProgress&)>& tell = nullptr);
 
 // The smallest simulation found that still breaks something: fewer faults, jobs and nodes. At most
 // `tries` runs.

@@ -5,6 +5,7 @@
 
 #include "fmt/format.h"
 #include "tests/coordinator/simulation/coordinator.h"
+#include "tests/coordinator/simulation/followers.h"
 #include "tests/coordinator/simulation/history_checker.h"
 #include "tests/coordinator/simulation/network.h"
 
@@ -47,15 +48,18 @@ void Users::Submit(int plan) {
 
 void Users::Send(std::shared_ptr<Request> request) {
   world_.network->OfUsers([this, request] {
-    world_.coordinator->Call(request->input,
-                             [this, request](const absl::Status& status, const auto& jobs) {
-                               const uint64_t restores = world_.coordinator->restores();
-                               world_.network->OfUsers([this, request, status, jobs, restores] {
-                                 // An answer out of a history that is lost counts as lost too.
-                                 if (restores == world_.coordinator->restores())
-                                   Answered(request, status, jobs);
-                               });
-                             });
+    // An answer out of a history that is lost counts as lost too.
+    const auto of = [this, asked = world_.coordinator.get()] {
+      return std::pair(asked == world_.coordinator.get(), world_.histories.restores);
+    };
+    world_.coordinator->Call(
+        request->input, [this, request, of](const absl::Status& status, const auto& jobs) {
+          const auto [counts, restores] = of();
+          if (!counts) return;
+          world_.network->OfUsers([this, request, status, jobs, restores = restores] {
+            if (restores == world_.histories.restores) Answered(request, status, jobs);
+          });
+        });
   });
   world_.queue.After(dice_.Between(500, 4'000) * kMillisecond, [this, request] {
     if (!request->answered) Send(request);
@@ -90,7 +94,13 @@ void Users::Answered(const std::shared_ptr<Request>& request, const absl::Status
       if (world_.history->IsAcknowledged(request->name)) Send(request);
     });
   }
-  for (const uint64_t job : jobs) Meddle(request->plan, job);
+  for (const uint64_t job : jobs) {
+    Meddle(request->plan, job);
+    // Not so many that all else goes under.
+    if (dice_.Chance(world_.workload.jobs.size() < 1'000 ? 0.1 : 0.003)) {
+      world_.followers->Follow(job);
+    }
+  }
 }
 
 void Users::Meddle(int plan, uint64_t job) {
@@ -201,6 +211,26 @@ bool Users::AllEnded() const {
     if (jobs_of_[i].empty() && !refused_.contains(static_cast<int>(i))) return false;
   }
   return true;
+}
+
+int Users::CountUnfinished() const {
+  size_t unanswered = 0;
+  for (size_t i = 0; i < jobs_of_.size(); ++i) {
+    if (jobs_of_[i].empty() && !refused_.contains(static_cast<int>(i))) ++unanswered;
+  }
+  const Core* core = world_.coordinator->core();
+  if (core == nullptr) return static_cast<int>(unanswered);
+  return static_cast<int>(unanswered + core->cluster().pending.size() +
+                          core->cluster().holding.size());
+}
+
+uint64_t Users::FirstUnfinished() const {
+  const Core* core = world_.coordinator->core();
+  if (core == nullptr) return 0;
+  for (const auto* set : {&core->cluster().holding, &core->cluster().pending}) {
+    if (!set->empty()) return *set->begin();
+  }
+  return 0;
 }
 
 std::string Users::Unfinished() const {

@@ -28,6 +28,9 @@ class Users {
   bool AllEnded() const;
   // What is still waited for, for people.
   std::string Unfinished() const;
+  int CountUnfinished() const;  // jobs that aren't submitted yet too
+  // A job of it; 0: none.
+  uint64_t FirstUnfinished() const;
 
  private:
   struct Request {

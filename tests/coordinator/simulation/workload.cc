@@ -106,8 +106,10 @@ JobPlan MakeJob(uint64_t seed, int index, const std::vector<NodePlan>& nodes, in
   if (meddled > 0.92) job.meddling = Meddling::kRequeue;
   if (meddled > 0.97) job.meddling = Meddling::kHoldAndRelease;
   job.meddle_after_ms = dice.Between(0, span_ms / 2);
-  job.step_ms = dice.Between(20, 400);
-  const int64_t length_ms = std::min<int64_t>(dice.Exponential(20'000), 90'000);
+  // Some seeds have nothing but jobs that are over before anything that is late has come.
+  const bool short_ones = Dice(seed, Purpose::kWorkload, 1u << 31).Chance(0.15);
+  job.step_ms = short_ones ? dice.Between(5, 50) : dice.Between(20, 400);
+  const int64_t length_ms = std::min<int64_t>(dice.Exponential(short_ones ? 300 : 20'000), 90'000);
   job.steps = std::max<int64_t>(1, length_ms / job.step_ms);
   job.checkpoint_every = std::max<int64_t>(1, dice.Between(2'000, 15'000) / job.step_ms);
   if (dice.Chance(0.08)) job.wrong_at_step = dice.Between(0, job.steps - 1);

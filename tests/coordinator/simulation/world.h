@@ -10,6 +10,8 @@
 
 #include "coordinator/agent/agent_core.h"
 #include "coordinator/state/core.h"
+#include "tests/coordinator/simulation/dice.h"
+#include "tests/coordinator/simulation/disk.h"
 #include "tests/coordinator/simulation/event_queue.h"
 #include "tests/coordinator/simulation/trace.h"
 #include "tests/coordinator/simulation/workload.h"
@@ -18,6 +20,7 @@ namespace tanren::coordinator::simulation {
 
 class Coordinator;
 class Evidence;
+class Followers;
 class Gangs;
 class HistoryChecker;
 class Machine;
@@ -39,6 +42,8 @@ struct Figures {
   uint64_t coordinator_starts = 0;
   uint64_t restores_compared = 0;
   uint64_t faults = 0;
+  uint64_t log_pieces = 0;  // that followers were given
+  uint64_t log_gaps = 0;    // of them, that declared one
 };
 
 struct World {
@@ -56,15 +61,21 @@ struct World {
   std::optional<Violation> violation;  // the first
   bool calm = false;                   // faults are over
 
+  Histories histories;
   std::unique_ptr<Evidence> evidence;
   std::unique_ptr<HistoryChecker> history;
   std::unique_ptr<Network> network;
   std::unique_ptr<Gangs> gangs;
+  std::unique_ptr<Followers> followers;
   std::vector<std::unique_ptr<Machine>> machines;
-  std::unique_ptr<Coordinator> coordinator;
+  std::unique_ptr<Coordinator> coordinator;          // whose history counts
+  std::vector<std::unique_ptr<Coordinator>> former;  // which it took over from, and may come back
   uint64_t next_stream = 1;
 
   int64_t now_us() const { return queue.now_us(); }
+  // That a stream leads to which a node opens where `epoch` has been obeyed: now and then a former
+  // one that answers still, but only if the node can know that another has taken over.
+  Coordinator& CoordinatorFor(uint64_t epoch, Dice& dice);
   void Violate(std::string invariant, std::string what, uint64_t job = 0);
   // Of "n12".
   static int NodeIndex(const std::string& name) { return std::stoi(name.substr(1)); }
