@@ -63,6 +63,7 @@ void HistoryChecker::Durable(const HistoryEvent& event) {
       ChangeNode(event);
       break;
     case HistoryEvent::kQuotaSet:
+    case HistoryEvent::kRequestsForgotten:
       break;
     case HistoryEvent::kJobSubmitted:
     case HistoryEvent::kJobHeld:
