@@ -1,4 +1,5 @@
 // How attempts are stopped and end.
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,7 +31,10 @@ void Core::Stop(const Job& job, StopReason reason, const std::string& by) {
 
 void Core::EndPart(const Job& job, const std::string& node, AttemptEnd end) {
   if (end.kind() == AttemptEnd::KIND_UNSPECIFIED) end.set_kind(AttemptEnd::INFRASTRUCTURE);
-  if (end.node().empty()) end.set_node(node);
+  // An agent speaks for its own machine; Slurm's for those that Slurm placed the job on.
+  const Node* known = cluster_.FindNode(node);
+  const bool is_slurm = known != nullptr && known->launcher() == "slurm";
+  if (end.node().empty() || !is_slurm) end.set_node(node);
   Clip(end);
   HistoryEvent event = NewEvent();
   *event.mutable_part_ended()->mutable_token() = job.attempt().token();
@@ -70,9 +74,13 @@ void Core::EndAttempt(const Job& job) {
     verdict.delay_ms = 0;
   }
   const AttemptToken token = job.attempt().token();
-  if (!verdict.suspect.empty()) Suspect(verdict.suspect, token, verdict.end);
+  const std::vector<std::string> nodes = NodesOf(job.attempt());
+  // (What Slurm placed names Slurm's nodes, which may be called as ours are.)
+  if (std::count(nodes.begin(), nodes.end(), verdict.suspect) > 0) {
+    Suspect(verdict.suspect, token, verdict.end);
+  }
   if (verdict.end.kind() == AttemptEnd::FINISHED) {
-    for (const std::string& name : NodesOf(job.attempt())) {
+    for (const std::string& name : nodes) {
       const Node* node = cluster_.FindNode(name);
       if (node == nullptr || node->suspicions() == 0) continue;
       HistoryEvent cleared = NewEvent();

@@ -89,6 +89,8 @@ struct SetQuotaInput {
 struct JoinInput {
   Node node;
   uint64_t stream = 0;
+  // Its token or certificate is the node's own: no other key counts.
+  bool vouched = false;
 };
 // A node's stream ended: no more orders for it.
 struct LeaveInput {
@@ -225,9 +227,9 @@ class Core {
   bool HaveAllBeenHeardOf() const;
   void Place(const PlannedStart& start);
   void ForgetEnded();
+  void ForgetRequests();
 
   Orders MakeOrders(const std::string& node, Session& session) const;
-  void ForgetRequests();
   PartOrder MakeOrder(const Job& job, const std::string& node, Part* part, uint64_t orders) const;
 
   CoreOptions options_;
@@ -258,6 +260,10 @@ class Core {
   std::set<std::string> touched_;
   std::vector<uint64_t> ended_now_;  // jobs whose dependants are to be decided
 };
+
+// Whether the agent that joins may speak for the node, of which `known` (or null) is known: the
+// first to come claims the name by its key. kPermissionDenied says what an administrator can do.
+absl::Status CheckClaim(const JoinInput& join, const Node* known);
 
 // kInvalidArgument names the field, what was found and what is expected.
 absl::Status CheckSpec(const JobSpec& spec, const CoreOptions& options);

@@ -65,12 +65,20 @@ void Core::Remove(const std::string& node, HistoryEvent event) {
         load.named.size() > 1 ? fmt::format(" and {} more", load.named.size() - 1) : ""));
     return;
   }
+  // What lives there without a job to hold the node keeps its job from being placed elsewhere: that
+  // mustn't be forgotten before its lease has passed.
+  const auto session = sessions_.find(node);
+  if (session != sessions_.end() && !session->second.strangers.empty()) {
+    outcome_.status = absl::FailedPreconditionError(fmt::format(
+        "node {}: attempt {} still lives there; its agent ends it, or its lease does: try again "
+        "in {} s",
+        node, TokenText(*session->second.strangers.begin()),
+        (options_.lease_ms + options_.grace_ms + 999) / 1000));
+    return;
+  }
   event.mutable_node_removed()->set_node(node);
   if (!Emit(std::move(event))) return;
-  const auto session = sessions_.find(node);
-  if (session == sessions_.end()) return;
-  NoteStrangers({}, session->second);
-  sessions_.erase(session);
+  if (session != sessions_.end()) sessions_.erase(session);
 }
 
 void Core::Handle(const SetQuotaInput& input) {

@@ -26,10 +26,25 @@ Node Joined(const Node& told, const Node* known, int64_t now_ms) {
   node.set_suspicions(known == nullptr ? 0 : known->suspicions());
   node.set_suspected_by(known == nullptr ? 0 : known->suspected_by());
   if (node.launcher().empty()) node.set_launcher("local");
+  if (known != nullptr && node.agent_key_sha256().empty()) {
+    node.set_agent_key_sha256(known->agent_key_sha256());
+  }
   return node;
 }
 
 }  // namespace
+
+absl::Status CheckClaim(const JoinInput& join, const Node* known) {
+  if (join.vouched || known == nullptr || known->agent_key_sha256().empty() ||
+      known->agent_key_sha256() == join.node.agent_key_sha256()) {
+    return absl::OkStatus();
+  }
+  return absl::PermissionDeniedError(fmt::format(
+      "node {0} is another agent's: its key isn't this one's. If the machine was set up anew, an "
+      "administrator lets it in with `tanren admin remove-node {0}`, or with a token of its own "
+      "(`tanren admin token issue agent --roles agent --node {0}`)",
+      known->name()));
+}
 
 Core::Session& Core::SessionOf(const std::string& node) {
   const auto [found, added] = sessions_.try_emplace(node);
@@ -45,6 +60,8 @@ void Core::Handle(const JoinInput& input) {
   if (!outcome_.status.ok()) return;
   const std::string& name = input.node.name();
   const Node* known = cluster_.FindNode(name);
+  outcome_.status = CheckClaim(input, known);
+  if (!outcome_.status.ok()) return;
   if (known != nullptr && known->incarnation() != input.node.incarnation()) {
     Replace(name, SessionOf(name));
   }

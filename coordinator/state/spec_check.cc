@@ -25,6 +25,10 @@ constexpr int kMostRanks = 100'000;
 constexpr int kMostGpusPerRank = 64;
 constexpr int kLargestArray = 10'000;
 constexpr int kMostDependencies = 256;
+constexpr int kMostLabels = 256;
+constexpr size_t kLongestNodeText = 256;
+constexpr int kMostVariables = 4096;
+constexpr int kMostExcludedNodes = 10'000;
 constexpr int64_t kLongestMs = 366LL * 24 * 3600 * 1000;
 
 // What we set ourselves for each rank.
@@ -169,6 +173,8 @@ absl::Status CheckPolicies(const JobSpec& spec) {
 }
 
 absl::Status CheckEnvironment(const JobSpec& spec) {
+  TANREN_RETURN_IF_ERROR(
+      CheckRange("environment", static_cast<int>(spec.environment_size()), 0, kMostVariables));
   size_t size = 0;
   for (const auto& [name, value] : spec.environment()) {
     const bool is_name = !name.empty() &&
@@ -192,6 +198,10 @@ absl::Status CheckEnvironment(const JobSpec& spec) {
 }
 
 absl::Status CheckWhere(const JobSpec& spec) {
+  TANREN_RETURN_IF_ERROR(
+      CheckRange("node_labels", static_cast<int>(spec.node_labels_size()), 0, kMostLabels));
+  TANREN_RETURN_IF_ERROR(
+      CheckRange("excluded_nodes", spec.excluded_nodes_size(), 0, kMostExcludedNodes));
   for (const auto& [name, value] : spec.node_labels()) {
     TANREN_RETURN_IF_ERROR(CheckName("node_labels", name));
     TANREN_RETURN_IF_ERROR(CheckText("node_labels." + name, value, 256));
@@ -199,7 +209,6 @@ absl::Status CheckWhere(const JobSpec& spec) {
   for (const std::string& node : spec.excluded_nodes()) {
     TANREN_RETURN_IF_ERROR(CheckText("excluded_nodes", node, 253));
   }
-  TANREN_RETURN_IF_ERROR(CheckRange("excluded_nodes", spec.excluded_nodes_size(), 0, 10'000));
   if (spec.launcher() != "" && spec.launcher() != "local" && spec.launcher() != "slurm") {
     return Wrong("launcher", Quoted(spec.launcher()), "\"local\" or \"slurm\"");
   }
@@ -250,8 +259,21 @@ absl::Status CheckNode(const Node& node) {
   }
   TANREN_RETURN_IF_ERROR(CheckText("node.address", node.address(), 256));
   TANREN_RETURN_IF_ERROR(CheckRange("node.gpus", node.gpus_size(), 0, 256));
+  TANREN_RETURN_IF_ERROR(CheckText("node.rack", node.rack(), kLongestNodeText));
+  TANREN_RETURN_IF_ERROR(CheckText("node.version", node.version(), kLongestNodeText));
+  TANREN_RETURN_IF_ERROR(CheckText("node.incarnation", node.incarnation(), kLongestNodeText));
+  if (node.launcher() != "" && node.launcher() != "local" && node.launcher() != "slurm") {
+    return Wrong("node.launcher", Quoted(node.launcher()), "\"local\" or \"slurm\"");
+  }
+  TANREN_RETURN_IF_ERROR(
+      CheckRange("node.labels", static_cast<int>(node.labels_size()), 0, kMostLabels));
+  for (const auto& [name, value] : node.labels()) {
+    TANREN_RETURN_IF_ERROR(CheckName("node.labels", name));
+    TANREN_RETURN_IF_ERROR(CheckText("node.labels." + name, value, kLongestNodeText));
+  }
   std::set<int32_t> indices;
   for (const Gpu& gpu : node.gpus()) {
+    TANREN_RETURN_IF_ERROR(CheckText("node.gpus.name", gpu.name(), kLongestNodeText));
     if (!indices.insert(gpu.index()).second) {
       return Wrong("node.gpus", fmt::format("index {} twice", gpu.index()), "each GPU once");
     }
