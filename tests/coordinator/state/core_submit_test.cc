@@ -39,25 +39,6 @@ TEST(CoreSubmit, ARequestIsRememberedWhenItsJobIsForgotten) {
   EXPECT_EQ(driver.outcome.jobs, jobs);
 }
 
-TEST(CoreSubmit, TheSameIdWithAnotherRequestIsAnError) {
-  CoreDriver driver;
-  ASSERT_TRUE(driver.Submit(CoreDriver::Spec(), "once").ok());
-  const uint64_t job = driver.outcome.jobs[0];
-  const absl::Status status = driver.Submit(CoreDriver::Spec(2), "once");
-  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()), HasSubstr("another request"));
-  EXPECT_FALSE(driver.Change(ChangeJobInput::Kind::kHold, job, "alice", false, "once").ok());
-  EXPECT_FALSE(driver.job(job).held());
-}
-
-TEST(CoreSubmit, AChangeThatIsSentTwiceIsMadeOnce) {
-  CoreDriver driver;
-  const uint64_t job = driver.SubmitOne();
-  ASSERT_TRUE(driver.Change(ChangeJobInput::Kind::kHold, job, "alice", false, "hold").ok());
-  ASSERT_TRUE(driver.Change(ChangeJobInput::Kind::kRelease, job).ok());
-  ASSERT_TRUE(driver.Change(ChangeJobInput::Kind::kHold, job, "alice", false, "hold").ok());
-  EXPECT_FALSE(driver.job(job).held());
-}
 TEST(CoreSubmit, ARequestIsRememberedForItsTimeAndIsThenANewOne) {
   CoreOptions options = CoreDriver::Options();
   options.keep_requests_ms = 60'000;
@@ -107,6 +88,25 @@ TEST(CoreSubmit, AnArraysRequestIsOneAndGoesWhole) {
   EXPECT_TRUE(driver.core->cluster().requests_by_time.empty());
 }
 
+TEST(CoreSubmit, TheSameIdWithAnotherRequestIsAnError) {
+  CoreDriver driver;
+  ASSERT_TRUE(driver.Submit(CoreDriver::Spec(), "once").ok());
+  const uint64_t job = driver.outcome.jobs[0];
+  const absl::Status status = driver.Submit(CoreDriver::Spec(2), "once");
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("another request"));
+  EXPECT_FALSE(driver.Change(ChangeJobInput::Kind::kHold, job, "alice", false, "once").ok());
+  EXPECT_FALSE(driver.job(job).held());
+}
+
+TEST(CoreSubmit, AChangeThatIsSentTwiceIsMadeOnce) {
+  CoreDriver driver;
+  const uint64_t job = driver.SubmitOne();
+  ASSERT_TRUE(driver.Change(ChangeJobInput::Kind::kHold, job, "alice", false, "hold").ok());
+  ASSERT_TRUE(driver.Change(ChangeJobInput::Kind::kRelease, job).ok());
+  ASSERT_TRUE(driver.Change(ChangeJobInput::Kind::kHold, job, "alice", false, "hold").ok());
+  EXPECT_FALSE(driver.job(job).held());
+}
 
 TEST(CoreSubmit, AnArrayIsOneJobForEachIndex) {
   CoreDriver driver;
