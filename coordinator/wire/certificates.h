@@ -32,6 +32,17 @@ struct InitTlsOptions {
 // name that is neither a DNS name nor an address.
 absl::Status InitTls(const InitTlsOptions& options);
 
+// Makes the three certificates anew, with new keys, by the authority in the folder; the
+// coordinator's has the names that it had, too. The errors of ca.crt and ca.key are ReadKeyPair's;
+// kInvalidArgument if the authority ends sooner.
+absl::Status RenewTls(const InitTlsOptions& options);
+
+// <folder>/<node>.crt and .key, for the agent of that node alone: signed by the authority in the
+// folder, replacing what is there. Errors as RenewTls's; kInvalidArgument for a node's name that
+// can't be one.
+absl::Status MakeNodeCertificate(const std::filesystem::path& folder, const std::string& node,
+                                 int days);
+
 // A certificate chain and its key, as PEM.
 struct KeyPair {
   std::string certificate;
