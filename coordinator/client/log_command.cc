@@ -12,6 +12,7 @@
 #include "coordinator/client/log_reader.h"
 #include "coordinator/client/quantities.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -20,6 +21,7 @@ struct Arguments {
   LogQuery query;
   std::string rank = "0";
   std::string tail;
+  std::string since;
   bool raw = false;
 };
 
@@ -35,6 +37,11 @@ absl::StatusOr<int> Logs(const CommonOptions& common, const Arguments& arguments
     auto bytes = ParseBytes(arguments.tail);
     if (!bytes.ok()) return Annotate(bytes.status(), "--tail");
     query.tail_bytes = *bytes;
+  }
+  if (!arguments.since.empty()) {
+    auto since = ParseTimeOrAge(arguments.since, WallMs());
+    if (!since.ok()) return Annotate(since.status(), "--since");
+    query.since_ms = *since;
   }
   TANREN_ASSIGN_OR_RETURN(const auto client, common.Connect());
   LogPrinter printer(stdout, arguments.raw, query.rank < 0);
@@ -53,8 +60,15 @@ void AddLogs(CLI::App& program, const CommonOptions& common, Action& action) {
   command->add_option("--rank", arguments->rank, "A rank's number, or all")->capture_default_str();
   command->add_option("--role", arguments->query.role, "Of a gang of several; default: the first");
   command->add_option("--attempt", arguments->query.attempt, "Default: the last");
-  command->add_option("--since", arguments->query.offset, "From this byte on");
-  command->add_option("--tail", arguments->tail, "Only so much of the end, as 8KiB");
+  CLI::Option* since = command->add_option(
+      "--since", arguments->since,
+      "What was written since then, or a little before: 10m, 2h, or 2026-11-26T05:41:36Z");
+  CLI::Option* from = command->add_option("--from-byte", arguments->query.offset,
+                                          "From this byte of the rank's log on");
+  CLI::Option* tail =
+      command->add_option("--tail", arguments->tail, "Only so much of the end, as 8KiB");
+  since->excludes(from, tail);
+  from->excludes(tail);
   command->add_flag("--raw", arguments->raw,
                     "Byte by byte as written; else control characters are shown as \\xNN");
   command->callback(

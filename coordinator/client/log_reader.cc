@@ -58,6 +58,7 @@ class AttemptLog {
       request.set_offset(query_.offset);
       request.set_tail_bytes(query_.tail_bytes);
     }
+    if (query_.rank < 0 || seen_.empty()) request.set_since_ms(query_.since_ms);
     grpc::ClientContext context;
     client_.PrepareStream(context);
     const auto stream = client_.jobs().ReadLog(&context, request);
@@ -179,6 +180,7 @@ absl::Status ReadLogs(Client& client, const LogQuery& query, LogPrinter& printer
     next.attempt = log.attempt() + 1;
     next.offset = 0;
     next.tail_bytes = 0;
+    next.since_ms = 0;
     if (next.attempt > 1) printer.Note(fmt::format("attempt {} begins", next.attempt));
   }
 }

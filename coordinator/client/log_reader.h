@@ -45,6 +45,7 @@ struct LogQuery {
   int32_t rank = 0;  // -1: all
   uint64_t offset = 0;
   int64_t tail_bytes = 0;
+  int64_t since_ms = 0;  // since the epoch; 0: from `offset`
   bool follow = false;
 };
 

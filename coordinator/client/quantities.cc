@@ -5,7 +5,9 @@
 #include <ctime>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/time/time.h"
 #include "fmt/format.h"
 
 namespace tanren::coordinator {
@@ -68,6 +70,20 @@ absl::StatusOr<int64_t> ParseDuration(const std::string& text) {
   } while (!rest.empty());
   if (total > static_cast<double>(kLongest)) return wrong;
   return static_cast<int64_t>(std::llround(total));
+}
+
+absl::StatusOr<int64_t> ParseTimeOrAge(const std::string& text, int64_t now_ms) {
+  if (const auto age = ParseDuration(text); age.ok()) return now_ms - *age;
+  absl::Time time;
+  std::string why;
+  const bool has_zone = !text.empty() && (absl::EndsWithIgnoreCase(text, "z") ||
+                                          text.find_first_of("+-", 11) != std::string::npos);
+  if (has_zone && absl::ParseTime(absl::RFC3339_full, text, &time, &why) &&
+      time != absl::InfiniteFuture() && time != absl::InfinitePast()) {
+    return absl::ToUnixMillis(time);
+  }
+  return absl::InvalidArgumentError(fmt::format(
+      "found \"{}\", expected an age like 10m or 2h, or a time like 2026-11-26T05:41:36Z", text));
 }
 
 absl::StatusOr<int64_t> ParseBytes(const std::string& text) {

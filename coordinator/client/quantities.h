@@ -12,6 +12,9 @@ namespace tanren::coordinator {
 // "90s", "45m", "2h", "1h30m", "3d": milliseconds, at most 10 years. kInvalidArgument says what was
 // expected.
 absl::StatusOr<int64_t> ParseDuration(const std::string& text);
+// "10m": so long before `now_ms`; or "2026-11-26T05:41:36Z", also with a fraction and with an
+// offset as +01:00 (RFC 3339). Milliseconds since the epoch.
+absl::StatusOr<int64_t> ParseTimeOrAge(const std::string& text, int64_t now_ms);
 
 // "512MiB", "16GiB", "1.5TiB" (also G and GB, each 2^30): bytes.
 absl::StatusOr<int64_t> ParseBytes(const std::string& text);

@@ -63,6 +63,16 @@ absl::StatusOr<std::string> ReadPiece(const fs::path& path, uint64_t begin, uint
   return data;
 }
 
+// Of a log without times, which others write (Slurm's ranks), all counts that was written to since.
+uint64_t FirstSince(const fs::path& path, const fs::path& last, int64_t since_ms, uint64_t end) {
+  const fs::path times = TimesPath(path);
+  std::error_code error;
+  if (fs::exists(times, error)) return OffsetSince(times, since_ms, end);
+  struct stat status = {};
+  if (stat(last.c_str(), &status) != 0) return 0;
+  return int64_t{status.st_mtim.tv_sec} * 1000 + 999 < since_ms ? end : 0;
+}
+
 }  // namespace
 
 fs::path LogPath(const fs::path& logs, std::string_view role, int rank) {
@@ -70,9 +80,11 @@ fs::path LogPath(const fs::path& logs, std::string_view role, int rank) {
   return logs / fmt::format("{}.{}.log", role, rank);
 }
 
-LogSpool::LogSpool(fs::path path, int64_t limit_bytes)
+LogSpool::LogSpool(fs::path path, int64_t limit_bytes, std::function<int64_t()> wall_ms)
     : path_(std::move(path)),
-      file_bytes_(std::max<uint64_t>(static_cast<uint64_t>(limit_bytes) / kFilesInRow, 1)) {}
+      file_bytes_(std::max<uint64_t>(static_cast<uint64_t>(limit_bytes) / kFilesInRow, 1)),
+      wall_ms_(std::move(wall_ms)),
+      times_(TimesPath(path_)) {}
 
 bool LogSpool::BeginFile() {
   file_.Close();
@@ -89,6 +101,7 @@ bool LogSpool::BeginFile() {
 }
 
 void LogSpool::Append(std::string_view bytes) {
+  if (!bytes.empty()) times_.Wrote(end_, wall_ms_());
   while (!bytes.empty()) {
     if ((!file_.is_open() || end_ - file_begin_ >= file_bytes_) && !BeginFile()) {
       end_ += bytes.size();
@@ -123,6 +136,8 @@ absl::StatusOr<LogChunk> ReadSpool(const fs::path& path, const ReadLogChunk& req
   uint64_t wanted = request.offset();
   if (request.tail_bytes() > 0) {
     wanted = end - std::min(end, static_cast<uint64_t>(request.tail_bytes()));
+  } else if (request.since_ms() > 0) {
+    wanted = FirstSince(path, files.rbegin()->second.path, request.since_ms(), end);
   }
   // The last file that begins at or before it, or the first one behind the gap.
   auto it = files.upper_bound(wanted);
@@ -135,7 +150,7 @@ absl::StatusOr<LogChunk> ReadSpool(const fs::path& path, const ReadLogChunk& req
   const uint64_t begin = std::max(wanted, it->first);
   chunk.set_offset(begin);
   // (A tail that is longer than what is left has no gap: nobody asked for that byte.)
-  chunk.set_gap(begin > wanted && request.tail_bytes() <= 0);
+  chunk.set_gap(begin > wanted && request.tail_bytes() <= 0 && request.since_ms() <= 0);
   const int64_t limit = request.limit() > 0 ? request.limit() : kLongestChunk;
   const uint64_t bytes =
       std::min<uint64_t>(it->first + it->second.size - begin, std::min(limit, kLongestChunk));

@@ -5,11 +5,14 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "coordinator/launch/log_times.h"
 #include "proto/coordinator.pb.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/descriptor.h"
 
 namespace tanren::coordinator {
@@ -22,7 +25,9 @@ std::filesystem::path LogPath(const std::filesystem::path& logs, std::string_vie
 class LogSpool {
  public:
   // Keeps between 3/4 of `limit_bytes` and all of it.
-  LogSpool(std::filesystem::path path, int64_t limit_bytes);
+  // `wall_ms` tells the time, since the epoch, that its bytes are found by.
+  LogSpool(std::filesystem::path path, int64_t limit_bytes,
+           std::function<int64_t()> wall_ms = WallMs);
 
   // What the disk doesn't take is lost, counted in its offset, and declared as a gap.
   void Append(std::string_view bytes);
@@ -33,15 +38,17 @@ class LogSpool {
 
   const std::filesystem::path path_;
   const uint64_t file_bytes_;
+  const std::function<int64_t()> wall_ms_;
+  LogTimes times_;
   Descriptor file_;
   uint64_t file_begin_ = 0;
   uint64_t end_ = 0;
 };
 
-// Bytes from `offset` on (with tail_bytes: from so many before the end; the request's `limit`, at
-// most 1 MiB), of one file of the row. `gap` if what the offset named is gone; the answer's offset
-// is where its data begin. `ended`: no more can come. kNotFound if nothing was ever written and the
-// spool isn't `ended`.
+// Bytes from `offset` on (with tail_bytes: from so many before the end; with since_ms: from what
+// was written then; the request's `limit`, at most 1 MiB), of one file of the row. `gap` if what
+// the offset named is gone; the answer's offset is where its data begin. `ended`: no more can come.
+// kNotFound if nothing was ever written and the spool isn't `ended`.
 absl::StatusOr<LogChunk> ReadSpool(const std::filesystem::path& path, const ReadLogChunk& request,
                                    bool ended);
 

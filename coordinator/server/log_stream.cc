@@ -96,6 +96,8 @@ void LogStream::BeginAttempt(const LoggedAttempt& attempt) {
     // What was asked for is a place in the attempt that was meant.
     if (first) source.offset = request_.offset();
     if (first) source.tail_bytes = std::max<int64_t>(0, request_.tail_bytes());
+    if (first && source.tail_bytes == 0)
+      source.since_ms = std::max<int64_t>(0, request_.since_ms());
   }
   if (!first) Note(-1, fmt::format("attempt {} begins", attempt.token.attempt()));
 }
@@ -160,6 +162,7 @@ ReadLogChunk LogStream::QuestionOf(const Source& source) const {
   question.set_rank(source.log.rank);
   question.set_offset(source.offset);
   question.set_tail_bytes(source.tail_bytes);
+  question.set_since_ms(source.since_ms);
   question.set_limit(PieceFor(sources_.size()));
   question.set_wait(request_.follow());
   return question;
@@ -242,7 +245,9 @@ void LogStream::TakeChunk(Source& source, LogChunk chunk) {
     return;
   }
   const bool longer = chunk.data().size() > static_cast<size_t>(kLongestPiece);
-  if (longer || (source.tail_bytes == 0 && chunk.offset() < source.offset)) {
+  // Where such a piece begins is the agent's to say.
+  const bool is_found = source.tail_bytes > 0 || source.since_ms > 0;
+  if (longer || (!is_found && chunk.offset() < source.offset)) {
     source.ended = true;
     Note(source.log.rank,
          fmt::format("node {} answered with bytes that weren't asked for", source.log.node));
@@ -254,9 +259,9 @@ void LogStream::TakeChunk(Source& source, LogChunk chunk) {
     if (now - source.since < kWaited) source.retry = now + kRetry;
     if (!chunk.gap()) return;
   }
-  const bool gap = chunk.gap() || (source.tail_bytes == 0 && chunk.offset() > source.offset);
+  const bool gap = chunk.gap() || (!is_found && chunk.offset() > source.offset);
   source.offset = chunk.offset() + chunk.data().size();
-  if (!chunk.data().empty()) source.tail_bytes = 0;
+  if (!chunk.data().empty()) source.tail_bytes = source.since_ms = 0;
   source.full = true;
   LogReply& reply = replies_.emplace_back();
   reply.set_attempt(attempt_.token.attempt());

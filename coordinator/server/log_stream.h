@@ -39,6 +39,7 @@ class LogStream final : public Stream<LogReactor, LogReply> {
     LogSource log;
     uint64_t offset = 0;     // of the next byte
     int64_t tail_bytes = 0;  // until the first piece has come
+    int64_t since_ms = 0;    // likewise
     uint64_t asked = 0;      // a number for each question; answers to others are late
     bool waits = false;      // for an answer
     bool full = false;       // its piece isn't written yet

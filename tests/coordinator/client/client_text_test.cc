@@ -35,6 +35,18 @@ TEST(Quantities, DurationsAreReadAsPeopleWriteThem) {
   }
 }
 
+TEST(Quantities, TimesAreReadAsAgesOrAsRfc3339) {
+  constexpr int64_t kNow = 1'795'000'000'000;
+  EXPECT_EQ(ParseTimeOrAge("10m", kNow).value(), kNow - 600'000);
+  EXPECT_EQ(ParseTimeOrAge("1970-01-01T00:00:01Z", kNow).value(), 1'000);
+  EXPECT_EQ(ParseTimeOrAge("2026-11-26T05:41:36.5Z", kNow).value(), 1'795'671'696'500);
+  EXPECT_EQ(ParseTimeOrAge("2026-11-26T06:41:36+01:00", kNow).value(), 1'795'671'696'000);
+  for (const char* wrong : {"", "yesterday", "2026-11-26", "2026-11-26T05:41:36", "12:00Z",
+                            "infinite-future", "4096"}) {
+    EXPECT_THAT(MessageOf(ParseTimeOrAge(wrong, kNow).status()), HasSubstr("10m or 2h")) << wrong;
+  }
+}
+
 TEST(Quantities, SizesAreReadAsPeopleWriteThem) {
   EXPECT_EQ(ParseBytes("512MiB").value(), int64_t{512} << 20);
   EXPECT_EQ(ParseBytes("1.5G").value(), int64_t{3} << 29);

@@ -1,5 +1,6 @@
 """`tanren up` on this machine: programs as jobs, their logs and ends, and the order in which all ends."""
 
+import datetime
 import signal
 import subprocess
 import time
@@ -94,7 +95,26 @@ class UpTest(ClusterTest):
         expected = "".join(f"line {i}\n" for i in range(1, 201))
         self.assertEqual(followed.stdout, expected)
         self.assertEqual(self.tanren.run("logs", job).stdout, expected)
-        self.assertEqual(self.tanren.run("logs", job, "--since", len(expected) - 9).stdout, "line 200\n")
+        self.assertEqual(self.tanren.run("logs", job, "--from-byte", len(expected) - 9).stdout, "line 200\n")
+
+    def test_logs_since_a_time_begin_with_what_was_written_then(self):
+        job = self.run_job("--", "/bin/sh", "-c", "echo old; sleep 4; echo new; date +%s > now; sleep 300")
+        now = self.folder_of(self.tanren.ask("show", job)) / "now"
+        wait_until(lambda: now.exists() and now.read_text(), "both lines are written")
+        wrote = int(now.read_text())
+        since = datetime.datetime.fromtimestamp(wrote - 2, datetime.timezone.utc).isoformat()
+        self.assertEqual(self.tanren.run("logs", job, "--since", "1h").stdout, "old\nnew\n")
+        self.assertEqual(self.tanren.run("logs", job, "--since", since).stdout, "new\n")
+        self.assertEqual(self.tanren.run("logs", job, "--rank", "all", "--since", since).stdout, "[0] new\n")
+        later = datetime.datetime.fromtimestamp(wrote + 3600, datetime.timezone.utc).isoformat()
+        self.assertEqual(self.tanren.run("logs", job, "--since", later).stdout, "")
+        follow = self.tanren.start("logs", "-f", job, "--since", since, stdout=subprocess.PIPE, text=True)
+        self.assertEqual(follow.stdout.readline(), "new\n")
+        self.assertEqual(self.tanren.run("cancel", job).returncode, 0)
+        self.assertEqual(follow.communicate()[0], "")
+        wrong = self.tanren.run("logs", job, "--since", "yesterday")
+        self.assertEqual(wrong.returncode, 1)
+        self.assertIn("--since", wrong.stderr)
 
     def test_the_environment_is_what_was_asked_for(self):
         ended = self.tanren.run("run", "--follow", "--env", "ASKED=for this", "--", "/usr/bin/env")
