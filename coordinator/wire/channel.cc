@@ -17,6 +17,11 @@ namespace {
 
 constexpr uint64_t kLongestPem = 1 << 20;
 
+// A numeric address of this machine takes no resolver, whose start costs more than a call.
+std::string TargetOf(const std::string& address) {
+  return absl::StartsWith(address, "127.") ? "ipv4:" + address : address;
+}
+
 grpc::ChannelArguments Arguments() {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kLongestMessage);
@@ -71,7 +76,7 @@ absl::StatusOr<Channel> Channel::Open(const Endpoint& endpoint) {
   TANREN_ASSIGN_OR_RETURN(auto credentials, CredentialsOf(endpoint));
   TANREN_ASSIGN_OR_RETURN(std::string token, ReadToken(endpoint.token_file));
   return Channel(endpoint, std::move(token),
-                 grpc::CreateCustomChannel(endpoint.address, credentials, Arguments()));
+                 grpc::CreateCustomChannel(TargetOf(endpoint.address), credentials, Arguments()));
 }
 
 void Channel::Prepare(grpc::ClientContext& context, double seconds) const {
