@@ -8,8 +8,10 @@
 #include <limits>
 #include <utility>
 
+#include "coordinator/wire/file_stamp.h"
 #include "coordinator/wire/protocol.h"
 #include "runtime/base/build.h"
+#include "runtime/base/log.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -23,6 +25,11 @@ int64_t RandomUpTo(int64_t bound) {
   return static_cast<int64_t>(word % static_cast<uint64_t>(bound + 1));
 }
 
+std::string StampOfFiles(const Endpoint& endpoint) {
+  return StampOf(
+      {endpoint.token_file, endpoint.ca_file, endpoint.certificate_file, endpoint.key_file});
+}
+
 }  // namespace
 
 // One try: Hello, and the stream if the answer is good. gRPC's threads call the reactions; each
@@ -30,10 +37,12 @@ int64_t RandomUpTo(int64_t bound) {
 class Connection::Attempt final : public grpc::ClientBidiReactor<AgentMessage, CoordinatorMessage>,
                                   public std::enable_shared_from_this<Attempt> {
  public:
-  Attempt(const Channel& channel, Agents::Stub& stub, const Node& join,
+  Attempt(const Channel& channel, Agents::Stub& stub, const Node& join, const std::string& node_key,
           const std::function<void()>& wake)
       : channel_(channel), stub_(stub), wake_(wake) {
-    *outbox_.emplace_back().mutable_join() = join;
+    AgentMessage& first = outbox_.emplace_back();
+    *first.mutable_join() = join;
+    first.set_node_key(node_key);
   }
 
   void Begin(double hello_seconds) {
@@ -186,7 +195,8 @@ Connection::Connection(Channel channel, Node join, std::function<void()> wake,
       join_(std::move(join)),
       wake_(std::move(wake)),
       options_(options),
-      stub_(Agents::NewStub(channel_.grpc())) {}
+      stub_(Agents::NewStub(channel_.grpc())),
+      stamp_(StampOfFiles(channel_.endpoint())) {}
 
 Connection::~Connection() {
   if (attempt_ == nullptr) return;
@@ -200,11 +210,29 @@ void Connection::Wait(int64_t now_ms) {
   next_try_ms_ = now_ms + wait_ms_ / 2 + RandomUpTo(wait_ms_ - wait_ms_ / 2);
 }
 
+void Connection::ReadFilesAnew() {
+  std::string stamp = StampOfFiles(channel_.endpoint());
+  if (stamp == stamp_) return;
+  absl::StatusOr<Channel> opened = Channel::Open(channel_.endpoint());
+  if (!opened.ok()) {
+    // It may be half copied: the next try looks again.
+    LogWarning("what this agent shows has changed, and the old goes on: {}",
+               std::string(opened.status().message()));
+    return;
+  }
+  LogInfo("what this agent shows has changed: it is read anew");
+  stub_.reset();
+  channel_ = *std::move(opened);
+  stub_ = Agents::NewStub(channel_.grpc());
+  stamp_ = std::move(stamp);
+}
+
 void Connection::Act(int64_t now_ms) {
   now_ms_ = now_ms;
   if (attempt_ == nullptr) {
     if (now_ms < next_try_ms_) return;
-    attempt_ = std::make_shared<Attempt>(channel_, *stub_, join_, wake_);
+    ReadFilesAnew();
+    attempt_ = std::make_shared<Attempt>(channel_, *stub_, join_, options_.node_key, wake_);
     attempt_->Begin(static_cast<double>(options_.hello_ms) / 1000);
   } else if (open_ && now_ms >= heard_ms_ + options_.silence_ms) {
     attempt_->Cancel();

@@ -32,9 +32,11 @@ struct ConnectionOptions {
   int64_t first_wait_ms = 100;
   int64_t longest_wait_ms = 2'000;
   int64_t hello_ms = 5'000;  // for the answer to Hello
+  std::string node_key;      // goes with the join
 };
 
-// Used by one thread; times are CLOCK_BOOTTIME, milliseconds.
+// Reads the endpoint's files anew, where they have changed, before it begins a stream. Used by one
+// thread; times are CLOCK_BOOTTIME, milliseconds.
 class Connection {
  public:
   // `join` is the first message of each stream. `wake` is called, from any thread, when Take() has
@@ -62,12 +64,15 @@ class Connection {
  private:
   class Attempt;
   void Wait(int64_t now_ms);
+  // The token, certificate and authority may have been renewed.
+  void ReadFilesAnew();
 
-  const Channel channel_;
+  Channel channel_;
   const Node join_;
   const std::function<void()> wake_;
   const ConnectionOptions options_;
-  const std::unique_ptr<Agents::Stub> stub_;
+  std::unique_ptr<Agents::Stub> stub_;
+  std::string stamp_;  // of the channel's files
   std::shared_ptr<Attempt> attempt_;
   bool open_ = false;
   bool left_ = false;

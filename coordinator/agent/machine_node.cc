@@ -13,6 +13,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "coordinator/wire/channel.h"
+#include "coordinator/wire/token_file.h"
 #include "fmt/format.h"
 #include "runtime/base/build.h"
 #include "runtime/base/error.h"
@@ -139,6 +140,18 @@ absl::StatusOr<std::string> Incarnation(const std::filesystem::path& state) {
   TANREN_CHECK(getrandom(words, sizeof(words), 0) == sizeof(words));
   const std::string made = fmt::format("{:016x}{:016x}", words[0], words[1]);
   TANREN_RETURN_IF_ERROR(WriteFileAtomically(file, made + "\n"));
+  return made;
+}
+
+absl::StatusOr<std::string> NodeKey(const std::filesystem::path& state) {
+  const std::filesystem::path file = state / "node.key";
+  const absl::StatusOr<std::string> kept = ReadToken(file);
+  if (!absl::IsNotFound(kept.status())) return kept;
+  uint64_t words[4] = {};
+  TANREN_CHECK(getrandom(words, sizeof(words), 0) == sizeof(words));
+  const std::string made =
+      fmt::format("{:016x}{:016x}{:016x}{:016x}", words[0], words[1], words[2], words[3]);
+  TANREN_RETURN_IF_ERROR(WriteFileAtomically(file, made + "\n", 0600));
   return made;
 }
 

@@ -40,6 +40,11 @@ std::string AddressTowards(const std::string& coordinator);
 // What tells one start of a state folder from another: made when it isn't there.
 absl::StatusOr<std::string> Incarnation(const std::filesystem::path& state);
 
+// What proves to the coordinator that this is the agent which claimed the node's name: 256 random
+// bits in <state>/node.key, mode 0600, made when they aren't there. kPermissionDenied if others may
+// read them.
+absl::StatusOr<std::string> NodeKey(const std::filesystem::path& state);
+
 }  // namespace tanren::coordinator
 
 #endif  // TANREN_COORDINATOR_AGENT_MACHINE_NODE_H_

@@ -144,6 +144,8 @@ absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, ForkServer fork_s
   TANREN_ASSIGN_OR_RETURN(const OpenedLauncher opened,
                           OpenLauncher(options, std::move(fork_server), outbox));
   TANREN_ASSIGN_OR_RETURN(*node.mutable_incarnation(), Incarnation(arguments.state));
+  ConnectionOptions connecting;
+  TANREN_ASSIGN_OR_RETURN(connecting.node_key, NodeKey(arguments.state));
   TANREN_ASSIGN_OR_RETURN(Channel channel, Channel::Open(endpoint));
 
   LogInfo("tanren-agent {}: node {} with {} cores, {} of memory and {} GPUs, for {}", kVersion,
@@ -155,7 +157,8 @@ absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, ForkServer fork_s
   settings.core.lease_ends_parts = arguments.node.launcher != "slurm";
   settings.state = arguments.state;
   TANREN_ASSIGN_OR_RETURN(settings.epoch, RememberedEpoch(arguments.state));
-  Connection connection(std::move(channel), std::move(node), [&wake] { wake(); });
+  Connection connection(
+      std::move(channel), std::move(node), [&wake] { wake(); }, std::move(connecting));
   Agent running(settings, connection, *opened.launcher, wake, outbox, metrics, opened.remote_end);
   AgentOutcome outcome = AgentOutcome::kEnded;
   while ((outcome = running.Run(signals)) == AgentOutcome::kReplace) {

@@ -1,6 +1,7 @@
 #include "coordinator/agent/connection.h"
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
+#include "runtime/base/file.h"
 #include "tests/coordinator/client/fake_coordinator.h"
 
 namespace tanren::coordinator {
@@ -30,6 +32,10 @@ class FakeAgents final : public Agents::Service {
   grpc::Status Hello(grpc::ServerContext* call, const HelloRequest* request,
                      HelloReply* reply) override {
     const std::lock_guard lock(mutex_);
+    const auto token = call->client_metadata().find("authorization");
+    if (token != call->client_metadata().end()) {
+      tokens.emplace_back(token->second.data(), token->second.size());
+    }
     if (refusals > 0) {
       --refusals;
       return {grpc::StatusCode::UNAUTHENTICATED, "no such token"};
@@ -43,6 +49,7 @@ class FakeAgents final : public Agents::Service {
     while (stream->Read(&message)) {
       const std::lock_guard lock(mutex_);
       if (message.has_join()) joins.push_back(message.join().name());
+      if (message.has_join()) keys.push_back(message.node_key());
       if (!message.has_report() || mute) continue;
       CoordinatorMessage answer;
       answer.mutable_orders()->set_renewed_report(message.report().sequence());
@@ -59,6 +66,8 @@ class FakeAgents final : public Agents::Service {
 
   std::mutex mutex_;
   std::vector<std::string> joins;
+  std::vector<std::string> keys;    // of the joins
+  std::vector<std::string> tokens;  // that calls of Hello carried
   int refusals = 0;
   int answers_before_end = 0;  // of a stream; 0: it isn't ended
   bool mute = false;
@@ -121,6 +130,45 @@ TEST_F(ConnectionTest, JoinsAgainAtEachStream) {
   ASSERT_TRUE(RunUntil(IsClosed));
   ASSERT_TRUE(RunUntil(IsOrders));
   EXPECT_THAT(agents_.Joins(), ::testing::ElementsAre("t1", "t1"));
+}
+
+TEST_F(ConnectionTest, LeavesAStreamAndBeginsAnotherAfterTheLongestWait) {
+  ConnectionOptions options;
+  options.first_wait_ms = 1;
+  options.longest_wait_ms = 400;
+  Connect(options);
+  ASSERT_TRUE(RunUntil(IsOrders));
+  const int64_t before = SteadyMs();
+  connection_->Leave();
+  ASSERT_TRUE(RunUntil(IsClosed));
+  EXPECT_GE(connection_->NextCall(), before + options.longest_wait_ms / 2);
+  ASSERT_TRUE(RunUntil(IsOrders));
+  EXPECT_THAT(agents_.Joins(), ::testing::ElementsAre("t1", "t1"));
+}
+
+TEST_F(ConnectionTest, ShowsItsKeyAtEachJoin) {
+  agents_.answers_before_end = 1;
+  ConnectionOptions options;
+  options.node_key = std::string(64, 'k');
+  Connect(options);
+  ASSERT_TRUE(RunUntil(IsClosed));
+  ASSERT_TRUE(RunUntil(IsOrders));
+  const std::lock_guard lock(agents_.mutex_);
+  EXPECT_THAT(agents_.keys, ::testing::ElementsAre(options.node_key, options.node_key));
+}
+
+TEST_F(ConnectionTest, ShowsATokenThatWasRenewedOnceItConnectsAnew) {
+  agents_.answers_before_end = 1;
+  Connect();
+  const std::filesystem::path file = folder_.EndpointAt("").token_file;
+  // One that doesn't serve leaves the old one.
+  ThrowIfError(WriteFileAtomically(file, "open to all", 0644));
+  ASSERT_TRUE(RunUntil(IsClosed));
+  ThrowIfError(WriteFileAtomically(file, "tnr_test_renewed", 0600));
+  ASSERT_TRUE(RunUntil(IsOrders));
+  const std::lock_guard lock(agents_.mutex_);
+  EXPECT_THAT(agents_.tokens,
+              ::testing::ElementsAre("Bearer tnr_test_secret", "Bearer tnr_test_renewed"));
 }
 
 TEST_F(ConnectionTest, FindsACoordinatorThatRestartedWithinTwoSeconds) {

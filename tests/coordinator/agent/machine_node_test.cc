@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "runtime/base/error.h"
 #include "tests/coordinator/client/fake_coordinator.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -43,6 +44,21 @@ TEST(MachineNode, IsWhatIsFound) {
   ASSERT_EQ(node.gpus_size(), 4);
   EXPECT_EQ(node.gpus(3).island(), 1);
   EXPECT_EQ(node.address(), "127.0.0.1");
+}
+
+TEST(MachineNode, ItsKeyIsMadeOnceAndIsItsOwn) {
+  const TemporaryFolder one;
+  const TemporaryFolder other;
+  const std::string key = ValueOrThrow(NodeKey(one.path()));
+  EXPECT_EQ(key.size(), 64u);
+  EXPECT_EQ(ValueOrThrow(NodeKey(one.path())), key);
+  EXPECT_NE(ValueOrThrow(NodeKey(other.path())), key);
+  const std::filesystem::path file = one.path() / "node.key";
+  EXPECT_EQ(std::filesystem::status(file).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  std::filesystem::permissions(file, std::filesystem::perms::others_read,
+                               std::filesystem::perm_options::add);
+  EXPECT_EQ(NodeKey(one.path()).status().code(), absl::StatusCode::kPermissionDenied);
 }
 
 TEST(MachineNode, TheCommandLineMayGiveLessOrMakeGpusUp) {
