@@ -98,7 +98,7 @@ absl::StatusOr<int> ListTokens(const CommonOptions& common) {
     return kDone;
   }
   const int64_t now = WallMs();
-  Table table({"TOKEN", "USER", "ROLES", "STATE", "MADE", "BY"});
+  Table table({"TOKEN", "USER", "ROLES", "NODE", "STATE", "MADE", "BY"});
   for (const TokenInfo& token : reply.tokens()) {
     const bool expired = token.expires_ms() != 0 && token.expires_ms() <= now;
     const std::string state = token.revoked_ms() != 0 ? "revoked"
@@ -106,7 +106,7 @@ absl::StatusOr<int> ListTokens(const CommonOptions& common) {
                               : token.expires_ms() != 0
                                   ? "until " + FormatTime(token.expires_ms(), now)
                                   : "valid";
-    table.Add({token.id(), token.user(), absl::StrJoin(token.roles(), " "), state,
+    table.Add({token.id(), token.user(), absl::StrJoin(token.roles(), " "), token.node(), state,
                FormatTime(token.created_ms(), now), token.created_by()});
   }
   fmt::print("{}", table.Render(TerminalWidth()));
@@ -126,6 +126,24 @@ absl::StatusOr<int> MakeCertificates(const InitTlsOptions& options) {
       "client.key --token-file FILE, or the same in ~/.config/tanren/client.yaml\n"
       "ca.key signs further ones: keep it off the cluster.\n",
       folder, options.valid_days);
+  return kDone;
+}
+
+absl::StatusOr<int> RenewCertificates(const InitTlsOptions& options) {
+  TANREN_RETURN_IF_ERROR(RenewTls(options));
+  fmt::print(
+      "{0}: new certificates of {1} days, by the same authority\n"
+      "A coordinator that is given {0}/coordinator.crt takes it within seconds; agents and people\n"
+      "go on with the old ones until these end, and take new ones when they connect anew.\n",
+      options.folder.string(), options.valid_days);
+  return kDone;
+}
+
+absl::StatusOr<int> MakeCertificateOfNode(const fs::path& folder, const std::string& node,
+                                          int days) {
+  TANREN_RETURN_IF_ERROR(MakeNodeCertificate(folder, node, days));
+  fmt::print("{0}/{1}.crt, {0}/{1}.key: of {2} days, for the agent of node {1} alone\n",
+             folder.string(), node, days);
   return kDone;
 }
 
@@ -152,6 +170,8 @@ void AddTokenCommands(CLI::App& admin, const CommonOptions& common, Action& acti
                    "Of: view, submit, admin; or agent, for a machine's agent")
       ->delimiter(',')
       ->capture_default_str();
+  issue->add_option("--node", *arguments->request.mutable_node(),
+                    "With --roles agent: the one machine that it is for");
   issue->add_option("--valid", arguments->valid, "For so long, as 30d; default: until revoked");
   issue->add_option("--out", arguments->out, "A new file for it, of mode 0600");
   issue->add_option("--request-id", *arguments->request.mutable_request_id(), "Names this change");
@@ -182,9 +202,22 @@ void AddAdminSecurity(CLI::App& admin, const CommonOptions& common, Action& acti
   init->add_option("--days", tls->valid_days, "How long they are valid")
       ->check(CLI::Range(1, 36500))
       ->capture_default_str();
+  auto renew = std::make_shared<bool>(false);
+  init->add_flag("--renew", *renew, "Make them anew by the authority that is there");
   init->callback([=, &action] {
     tls->folder = *folder;
-    action = [=] { return MakeCertificates(*tls); };
+    action = [=] { return *renew ? RenewCertificates(*tls) : MakeCertificates(*tls); };
+  });
+  auto node = std::make_shared<std::string>();
+  CLI::App* node_certificate = admin.add_subcommand(
+      "node-certificate", "Make a certificate that is good for the agent of one machine alone");
+  node_certificate->add_option("folder", *folder, "Where ca.crt and ca.key are")->required();
+  node_certificate->add_option("node", *node, "The machine's name")->required();
+  node_certificate->add_option("--days", tls->valid_days, "How long it is valid")
+      ->check(CLI::Range(1, 36500))
+      ->capture_default_str();
+  node_certificate->callback([=, &action] {
+    action = [=] { return MakeCertificateOfNode(*folder, *node, tls->valid_days); };
   });
   auto backup = std::make_shared<std::string>();
   auto state = std::make_shared<std::string>();

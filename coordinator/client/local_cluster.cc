@@ -222,7 +222,9 @@ std::string LocalCluster::Screen(bool detached) const {
   std::string text = "Tanren is up on this machine.\n\n";
   text += fmt::format("  coordinator  {:<22} log: {}\n", address_, coordinator_.log().string());
   text += fmt::format("  agent        {:<22} log: {}\n", node.name(), agent_.log().string());
-  text += fmt::format("  to give      {}\n\n", ResourcesText(all));
+  text += fmt::format("  to give      {}\n", ResourcesText(all));
+  text += fmt::format("  jobs         any program, run as {}, by whoever reads {}\n\n",
+                      geteuid() == 0 ? "root" : "you", (options_.folder / "admin.token").string());
   text +=
       "What next:\n"
       "  tanren submit RECIPE.yaml --ranks 2      train as a job (deploy/recipes has some)\n"

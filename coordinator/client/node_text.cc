@@ -62,6 +62,12 @@ std::string DescribeStatus(const StatusReply& status, const std::string& address
   if (!status.accepting()) {
     text += fmt::format("takes no jobs: {}\n", ForTerminal(status.problem()));
   }
+  if (const int64_t ends = status.certificate_expires_ms(); ends != 0) {
+    constexpr int64_t kDayMs = 24LL * 3600 * 1000;
+    text += ends <= now_ms
+                ? "certificate  has ended: nobody connects any more\n"
+                : fmt::format("certificate  ends in {} days\n", (ends - now_ms) / kDayMs);
+  }
   text += fmt::format("nodes        {} up, {} silent, {} lost\n", status.nodes_up(),
                       status.nodes_silent(), status.nodes_lost());
   text += fmt::format("capacity     {}\n", ResourcesText(status.capacity()));
