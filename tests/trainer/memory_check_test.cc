@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/runtime/formats/llama_config.h"
 #include "trainer/model/llama.h"
 
 namespace tanren::trainer {
@@ -14,14 +15,7 @@ using testing::Not;
 class MemoryCheckTest : public testing::Test {
  protected:
   MemoryCheckTest() {
-    config_.hidden_size = 576;
-    config_.intermediate_size = 1536;
-    config_.num_hidden_layers = 30;
-    config_.num_attention_heads = 9;
-    config_.num_key_value_heads = 3;
-    config_.head_dim = 64;
-    config_.vocab_size = 49152;
-    config_.tie_word_embeddings = true;
+    config_ = formats::SmolLm2Config();
     model_ = BuildLlama(config_);
     recipe_.mutable_data()->set_sequence_length(512);
     recipe_.mutable_training()->set_batch_rows(16);

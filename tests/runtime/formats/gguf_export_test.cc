@@ -7,6 +7,7 @@
 #include "runtime/base/error.h"
 #include "runtime/formats/gguf.h"
 #include "tests/runtime/formats/golden.h"
+#include "tests/runtime/formats/llama_config.h"
 
 namespace tanren::formats {
 namespace {
@@ -34,14 +35,14 @@ absl::Status ReadPlace(const std::string& name, int64_t begin, int64_t end,
 }
 
 ModelConfig SmallConfig() {
-  ModelConfig config;
-  config.hidden_size = 32;
-  config.intermediate_size = 64;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 16;
-  config.vocab_size = 6;
+  ModelConfig config = LlamaConfig({.hidden = 32,
+                                    .intermediate = 64,
+                                    .layers = 2,
+                                    .heads = 4,
+                                    .key_value_heads = 2,
+                                    .head_dim = 16,
+                                    .vocabulary = 6});
+  config.tie_word_embeddings = false;
   config.bos_token_id = 1;
   config.eos_token_ids = {2, 4, 3};
   config.pad_token_id = 0;

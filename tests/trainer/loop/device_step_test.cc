@@ -15,9 +15,9 @@
 #include "parallel/optimizer/adamw.h"
 #include "runtime/base/error.h"
 #include "runtime/comm/local.h"
-#include "runtime/formats/model_config.h"
 #include "tests/runtime/comm/fake_device.h"
 #include "tests/runtime/comm/fake_nccl.h"
+#include "tests/runtime/formats/llama_config.h"
 #include "tests/trainer/data/data_files.h"
 #include "tests/trainer/loop/small_training.h"
 #include "trainer/loop/checkpointing.h"
@@ -67,14 +67,13 @@ std::vector<Case> Cases() {
 }
 
 Model TinyLlama(bool tied) {
-  formats::ModelConfig config;
-  config.hidden_size = 16;
-  config.intermediate_size = 24;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 4;
-  config.vocab_size = 64;
+  formats::ModelConfig config = formats::LlamaConfig({.hidden = 16,
+                                                      .intermediate = 24,
+                                                      .layers = 2,
+                                                      .heads = 4,
+                                                      .key_value_heads = 2,
+                                                      .head_dim = 4,
+                                                      .vocabulary = 64});
   config.tie_word_embeddings = tied;
   config.initializer_range = 0.2;
   return BuildLlama(config);

@@ -8,6 +8,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/formats/model_files.h"
+#include "tests/trainer/model/tiny_model.h"
 #include "trainer/model/export.h"
 #include "trainer/rollout/generator.h"
 #include "trainer/rollout/resident_model.h"
@@ -29,23 +30,8 @@ class GgufExport : public testing::Test {
 
   // SmolLM2's tokenizer and template with a tiny model's weights.
   PretrainedModel Tiny() const {
-    std::ofstream(folder_ / "tiny.json") << R"({
-      "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
-      "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-      "num_key_value_heads": 1, "vocab_size": 49160, "max_position_embeddings": 32,
-      "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true,
-      "hidden_act": "silu", "bos_token_id": 1, "eos_token_id": 0})";
-    ModelPaths paths;
-    paths.config = folder_ / "tiny.json";
-    paths.tokenizer = TANREN_TEST_MODEL;
-    PretrainedModel model = ValueOrThrow(OpenPretrained(paths));
+    PretrainedModel model = TinyModel(folder_, /*vocabulary=*/49160, /*end_token=*/0);
     model.end_tokens = {0, 2, 7};  // the configuration's, the tokenizer's, and generation's
-    model.read = [](const std::string& name, int64_t begin, int64_t end, std::span<float> values) {
-      for (int64_t i = begin; i < end; ++i) {
-        values[i - begin] =
-            static_cast<float>((i * 31 + static_cast<int64_t>(name.size())) % 97) / 64;
-      }
-    };
     return model;
   }
 

@@ -9,6 +9,7 @@
 #include "nlohmann/json.hpp"
 #include "runtime/base/error.h"
 #include "runtime/formats/model_files.h"
+#include "tests/trainer/model/tiny_model.h"
 
 namespace tanren::trainer {
 namespace {
@@ -21,22 +22,7 @@ class Export : public testing::Test {
   void SetUp() override {
     folder_ = fs::temp_directory_path() / fmt::format("tanren_export_{}", getpid());
     fs::create_directories(folder_);
-    std::ofstream(folder_ / "tiny.json") << R"({
-      "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
-      "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-      "num_key_value_heads": 1, "vocab_size": 49152, "max_position_embeddings": 32,
-      "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true,
-      "hidden_act": "silu", "bos_token_id": 1, "eos_token_id": 2})";
-    ModelPaths paths;
-    paths.config = folder_ / "tiny.json";
-    paths.tokenizer = TANREN_TEST_MODEL;
-    model_ = ValueOrThrow(OpenPretrained(paths));
-    model_.read = [](const std::string& name, int64_t begin, int64_t end, std::span<float> values) {
-      for (int64_t i = begin; i < end; ++i) {
-        values[i - begin] =
-            static_cast<float>((i * 31 + static_cast<int64_t>(name.size())) % 97) / 64;
-      }
-    };
+    model_ = TinyModel(folder_, /*vocabulary=*/49152, /*end_token=*/2);
   }
   void TearDown() override { fs::remove_all(folder_); }
 

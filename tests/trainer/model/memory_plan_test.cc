@@ -11,6 +11,7 @@
 
 #include "parallel/engine/engine.h"
 #include "runtime/comm/local.h"
+#include "tests/runtime/formats/llama_config.h"
 #include "trainer/data/batch.h"
 #include "trainer/model/llama.h"
 #include "trainer/objective/next_token.h"
@@ -65,16 +66,13 @@ class CountingAllocator final : public c10::Allocator {
 };
 
 formats::ModelConfig SmallConfig() {
-  formats::ModelConfig config;
-  config.hidden_size = 64;
-  config.intermediate_size = 176;
-  config.num_hidden_layers = 6;
-  config.num_attention_heads = 4;
-  config.num_key_value_heads = 2;
-  config.head_dim = 16;
-  config.vocab_size = 1024;
-  config.tie_word_embeddings = true;
-  return config;
+  return formats::LlamaConfig({.hidden = 64,
+                               .intermediate = 176,
+                               .layers = 6,
+                               .heads = 4,
+                               .key_value_heads = 2,
+                               .head_dim = 16,
+                               .vocabulary = 1024});
 }
 
 Batch BatchOf(int64_t tokens) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/runtime/formats/llama_config.h"
 #include "trainer/model/llama.h"
 
 namespace tanren::trainer {
@@ -10,18 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-formats::ModelConfig SmolLm2Config() {
-  formats::ModelConfig config;
-  config.hidden_size = 576;
-  config.intermediate_size = 1536;
-  config.num_hidden_layers = 30;
-  config.num_attention_heads = 9;
-  config.num_key_value_heads = 3;
-  config.head_dim = 64;
-  config.vocab_size = 49152;
-  config.tie_word_embeddings = true;
-  return config;
-}
+using formats::SmolLm2Config;
 
 TEST(Model, TiedEmbeddingsAreOneParameter) {
   const Model model = BuildLlama(SmolLm2Config());
