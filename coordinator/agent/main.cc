@@ -51,6 +51,7 @@ struct Arguments {
   std::string log_file;
   std::string metrics;
   bool allow_root = false;
+  bool shared_account = false;
   bool stop_parts = false;
   bool no_isolation = false;
   NodeOptions node;
@@ -90,6 +91,8 @@ void AddOptions(CLI::App& program, Arguments& arguments) {
   program.add_option("--worker", arguments.worker,
                      "tanren-worker; default: beside this program, or in PATH");
   program.add_flag("--allow-root", arguments.allow_root, "Jobs may run as root, if this does");
+  program.add_flag("--shared-account", arguments.shared_account,
+                   "With --launcher slurm, not as root: jobs of others run as this user too");
   program.add_flag("--no-isolation", arguments.no_isolation,
                    "No namespaces of their own for parts: only process groups");
   program.add_flag("--stop-parts", arguments.stop_parts,
@@ -140,6 +143,7 @@ absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, ForkServer fork_s
   options.node = node.name();
   options.worker = arguments.worker;
   options.allow_root = arguments.allow_root;
+  options.shared_account = arguments.shared_account;
   options.isolate = !arguments.no_isolation;
   TANREN_ASSIGN_OR_RETURN(const OpenedLauncher opened,
                           OpenLauncher(options, std::move(fork_server), outbox));

@@ -13,6 +13,8 @@ absl::StatusOr<OpenedLauncher> OpenSlurm(const OpenLauncherOptions& options) {
   SlurmLauncherOptions slurm;
   slurm.state = options.state;
   slurm.worker = options.worker;
+  slurm.allow_root = options.allow_root;
+  slurm.shared_account = options.shared_account;
   OpenedLauncher opened;
   TANREN_ASSIGN_OR_RETURN(opened.launcher, SlurmLauncher::Open(std::move(slurm)));
   // mpirun finds its nodes through Slurm: nothing is asked of other agents.

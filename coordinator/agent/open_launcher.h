@@ -20,6 +20,7 @@ struct OpenLauncherOptions {
   std::string node;
   std::filesystem::path worker;
   bool allow_root = false;
+  bool shared_account = false;  // as of SlurmLauncherOptions
   bool isolate = true;
 };
 

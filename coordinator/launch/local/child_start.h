@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "coordinator/launch/local/account.h"
+#include "coordinator/launch/account.h"
 #include "coordinator/launch/local/part_commands.h"
 #include "coordinator/launch/local/part_end.h"
 #include "proto/launch.pb.h"

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "coordinator/launch/local/account.h"
+#include "coordinator/launch/account.h"
 
 namespace tanren::coordinator {
 

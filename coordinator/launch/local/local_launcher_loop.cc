@@ -5,7 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "coordinator/launch/local/account.h"
+#include "coordinator/launch/account.h"
 #include "coordinator/launch/local/local_launcher_implementation.h"
 #include "coordinator/launch/local/part_commands.h"
 #include "fmt/format.h"

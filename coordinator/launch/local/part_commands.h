@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/launch/account.h"
 #include "proto/launch.pb.h"
 
 namespace tanren::coordinator {
@@ -28,11 +29,6 @@ struct JobFolders {
   std::filesystem::path attempt;  // <job>/attempt-<n>
   std::filesystem::path recipe;   // <job>/attempt-<n>.yaml; empty for a command
   std::filesystem::path latest;   // <job>/latest, a link
-};
-
-struct Account {
-  std::string name;
-  std::string home;
 };
 
 // kInvalidArgument if placements and roles don't fit, or a name could leave its folder.

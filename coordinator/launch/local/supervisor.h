@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "coordinator/launch/local/account.h"
+#include "coordinator/launch/account.h"
 #include "coordinator/launch/local/child_start.h"
 #include "coordinator/launch/local/lease_page.h"
 #include "coordinator/launch/local/part_commands.h"

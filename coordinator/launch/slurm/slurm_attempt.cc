@@ -1,9 +1,12 @@
 #include "coordinator/launch/slurm/slurm_attempt.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm/slurm_end.h"
+#include "coordinator/launch/slurm/slurm_records.h"
 #include "coordinator/state/cluster.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"
@@ -34,6 +37,11 @@ bool Saves(const SlurmStop& stop) {
 
 }  // namespace
 
+absl::StatusOr<UserIds> SlurmUserOf(const PartSpec& part, const SlurmLauncherOptions& options) {
+  if (geteuid() != 0 && options.shared_account) return FindUser("", options.allow_root);
+  return FindUser(part.user(), options.allow_root);
+}
+
 SlurmAttempt::SlurmAttempt(SlurmPart record, const SlurmLauncherOptions& options,
                            const SlurmClient& client,
                            std::function<absl::Status(const SlurmPart&)> save)
@@ -54,8 +62,24 @@ void SlurmAttempt::AskToStop(const SlurmStop& stop) {
   cancel_at_ms_ = 0;
 }
 
+// The names of users may come from a service that is away, so it is asked again.
+bool SlurmAttempt::FindOwner() {
+  if (has_owner_) return true;
+  const auto user = SlurmUserOf(record_.spec(), options_);
+  if (!user.ok()) {
+    if (!record_.submit_begun()) {
+      End(Ended(AttemptEnd::USER_ERROR, std::string(user.status().message())));
+    }
+    return false;
+  }
+  user_ = *user;
+  files_ = FileUserOf(user_);
+  folder_ = SlurmFolder::Of(record_.spec(), files_);
+  return has_owner_ = true;
+}
+
 void SlurmAttempt::Advance(const std::optional<std::vector<SlurmJob>>& jobs, int64_t now_ms) {
-  if (has_ended()) return;
+  if (has_ended() || !FindOwner()) return;
   if (record_.has_stop() && stop_since_ms_ == 0) stop_since_ms_ = now_ms;
   // `jobs` is from before a submission: only the next round's tells of it.
   if (record_.report().slurm_job().empty()) return Submit(jobs, now_ms);
@@ -70,9 +94,13 @@ void SlurmAttempt::Submit(const std::optional<std::vector<SlurmJob>>& jobs, int6
   }
   if (record_.has_stop()) return StopWaiting(now_ms);
   if (now_ms < retry_at_ms_) return;
-  const auto sbatch = SbatchOptions(record_.spec(), options_.request);
+  auto sbatch = SbatchOptions(record_.spec(), options_.request);
   if (!sbatch.ok()) {
     return End(Ended(AttemptEnd::USER_ERROR, std::string(sbatch.status().message())));
+  }
+  if (files_ != nullptr) {
+    sbatch->push_back(fmt::format("--uid={}", user_.user));
+    sbatch->push_back(fmt::format("--gid={}", user_.group));
   }
   absl::Status status = Prepare();
   if (!status.ok()) {
@@ -83,7 +111,7 @@ void SlurmAttempt::Submit(const std::optional<std::vector<SlurmJob>>& jobs, int6
   if (has_ended()) return;
   record_.set_submit_begun(true);
   if (!save_(record_).ok()) return;  // told where it is saved; tried again in the next round
-  const auto id = client_.Submit(*sbatch, {(folder_.path() / "batch.sh").string(),
+  const auto id = client_.Submit(*sbatch, {SlurmRecords::BatchScript(options_.state).string(),
                                            options_.program.string(), folder_.path().string()});
   if (!id.ok()) return OnRefusal(id.status(), now_ms);
   record_.mutable_report()->set_slurm_job(*id);
@@ -113,6 +141,7 @@ absl::Status SlurmAttempt::Prepare() {
     (*task.mutable_mpi_environment())[name] = value;
   }
   task.set_lease_ms(options_.folder_lease_ms);
+  task.set_log_limit_bytes(options_.log_limit_bytes);
   task.set_heartbeat_ms(options_.heartbeat_ms);
   TANREN_RETURN_IF_ERROR(folder_.Prepare(task));
   TANREN_ASSIGN_OR_RETURN(const AttemptToken fence, folder_.RaiseFence(record_.spec().token()));
@@ -138,7 +167,7 @@ const SlurmJob* SlurmAttempt::ChooseJob(const std::vector<SlurmJob>& jobs) {
   const std::string comment = SlurmComment(record_.spec().token());
   std::vector<const SlurmJob*> twins;
   for (const SlurmJob& job : jobs) {
-    if (job.comment == comment) twins.push_back(&job);
+    if (job.comment == comment && job.user == user_.user) twins.push_back(&job);
   }
   if (twins.empty()) return nullptr;
   const auto claim = folder_.ReadClaim();
@@ -159,7 +188,7 @@ const SlurmJob* SlurmAttempt::EndTwins(const std::vector<const SlurmJob*>& twins
     if (job == chosen || IsFinalSlurmState(job->state) || ended_twins_.contains(job->id)) continue;
     LogWarning("attempt {} was submitted twice: {} stays, {} is ended",
                TokenText(record_.report().token()), chosen->id, job->id);
-    if (client_.Cancel(job->id).ok()) ended_twins_.insert(job->id);
+    if (client_.Cancel(Target(job->id)).ok()) ended_twins_.insert(job->id);
   }
   return chosen;
 }
@@ -216,7 +245,7 @@ void SlurmAttempt::FollowLiving(const SlurmJob& job, int64_t now_ms) {
   if (now_ms >= cancel_at_ms_) {
     LogWarning("Slurm's job {} was requeued, which the coordinator does; it is ended", job.id);
     cancel_at_ms_ = now_ms + kCancelEveryMs;
-    [[maybe_unused]] const absl::Status cancelled = client_.Cancel(job.id);
+    [[maybe_unused]] const absl::Status cancelled = client_.Cancel(Target(job.id));
   }
 }
 
@@ -227,13 +256,13 @@ void SlurmAttempt::StopLiving(const SlurmJob& job, int64_t now_ms) {
     stop_told_ = folder_.WriteStop(record_.stop()).ok();
     // The folder tells it too; the signal tells it now.
     if (Saves(record_.stop()) && job.state == "RUNNING") {
-      [[maybe_unused]] const absl::Status told = client_.SignalToSave(job.id);
+      [[maybe_unused]] const absl::Status told = client_.SignalToSave(Target(job.id));
     }
   }
   const int64_t patience = Saves(record_.stop()) ? record_.stop().grace_ms() + kStopSlackMs : 0;
   if (now_ms - stop_since_ms_ < patience || now_ms < cancel_at_ms_) return;
   cancel_at_ms_ = now_ms + kCancelEveryMs;
-  [[maybe_unused]] const absl::Status cancelled = client_.Cancel(job.id);
+  [[maybe_unused]] const absl::Status cancelled = client_.Cancel(Target(job.id));
 }
 
 // It hasn't begun: with the claim in our hands it never will, whatever Slurm does.
@@ -241,7 +270,7 @@ void SlurmAttempt::StopWaiting(int64_t now_ms) {
   SetState(PART_STOPPING);
   if (!Withdraw()) return;
   const std::string& id = record_.report().slurm_job();
-  const bool gone = id.empty() || client_.Cancel(id).ok();
+  const bool gone = id.empty() || client_.Cancel(Target(id)).ok();
   if (!gone && now_ms - stop_since_ms_ < options_.record_trust_ms) return;
   SlurmJobFound found;
   found.withdrawn = true;
@@ -272,7 +301,7 @@ void SlurmAttempt::FollowGone(const SlurmJob* job, int64_t now_ms) {
     // It ran, and its record isn't here, or not yet.
     if (now_ms - gone_since_ms_ < options_.record_wait_ms) return;
     if (found.state.empty()) {
-      const auto account = client_.Account(record_.report().slurm_job());
+      const auto account = client_.Account(Target(record_.report().slurm_job()));
       if (account.has_value()) found.state = account->state;
     }
     if (MayStillLive(found.state, now_ms)) return;
@@ -302,7 +331,10 @@ void SlurmAttempt::ReadProgress(int64_t now_ms) {
     progress_.emplace(spec.token().attempt(), run.string(), spec.spec().restart().hang_after_ms(),
                       now_ms);
   }
-  const auto read = ReadEvents(run / "events.pb", events_read_);
+  const auto read = [&] {
+    const ActingAs acting(files_);
+    return ReadEvents(run / "events.pb", events_read_);
+  }();
   if (read.ok()) {
     events_read_ = read->end;
     for (const Event& event : read->events) progress_->OnEvent(event, now_ms, WallMs());

@@ -4,12 +4,15 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "coordinator/launch/account.h"
 #include "coordinator/launch/run_progress.h"
+#include "coordinator/launch/slurm/acting_as.h"
 #include "coordinator/launch/slurm/slurm_client.h"
 #include "coordinator/launch/slurm/slurm_folder.h"
 #include "coordinator/launch/slurm/slurm_launcher.h"
@@ -17,6 +20,9 @@
 #include "proto/slurm.pb.h"
 
 namespace tanren::coordinator {
+
+// Whom a part's processes run as. Errors as of FindUser.
+absl::StatusOr<UserIds> SlurmUserOf(const PartSpec& part, const SlurmLauncherOptions& options);
 
 // Not thread-safe; Slurm's commands run inside its calls. Times are CLOCK_BOOTTIME, milliseconds.
 class SlurmAttempt {
@@ -36,6 +42,9 @@ class SlurmAttempt {
   void Advance(const std::optional<std::vector<SlurmJob>>& jobs, int64_t now_ms);
 
  private:
+  SlurmTarget Target(const std::string& id) const { return {id, name(), user_.user}; }
+  // False, and the attempt has ended or waits, if its user isn't known here.
+  bool FindOwner();
   void Submit(const std::optional<std::vector<SlurmJob>>& jobs, int64_t now_ms);
   bool FindSubmitted(const std::vector<SlurmJob>& jobs);
   absl::Status Prepare();
@@ -58,7 +67,10 @@ class SlurmAttempt {
   const SlurmLauncherOptions& options_;
   const SlurmClient& client_;
   const std::function<absl::Status(const SlurmPart&)> save_;
-  const SlurmFolder folder_;
+  bool has_owner_ = false;
+  UserIds user_;
+  std::shared_ptr<const FileUser> files_;
+  SlurmFolder folder_;
   std::optional<RunProgress> progress_;
   uint64_t events_read_ = 0;
   std::optional<SlurmPulse> pulse_;

@@ -1,8 +1,8 @@
 #include "coordinator/launch/slurm/slurm_batch.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,14 +16,13 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
+#include "coordinator/launch/log_spool.h"
 #include "coordinator/launch/part_folder.h"
-#include "coordinator/launch/slurm/slurm_allocation.h"
 #include "coordinator/launch/slurm/slurm_end.h"
 #include "coordinator/launch/slurm/slurm_environment.h"
 #include "coordinator/launch/slurm/slurm_folder.h"
-#include "coordinator/launch/slurm/slurm_process.h"
+#include "coordinator/launch/slurm/slurm_groups.h"
 #include "coordinator/launch/slurm/slurm_rank.h"
-#include "coordinator/launch/slurm/slurm_request.h"
 #include "coordinator/launch/slurm/slurm_watch.h"
 #include "coordinator/state/attempt_end.h"
 #include "coordinator/state/cluster.h"
@@ -40,7 +39,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kCantRun = 70;
-constexpr int64_t kTermToKillMs = 3'000;
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);
@@ -50,14 +48,6 @@ std::string Variable(const char* name) {
 void Say(const std::string& text) {
   std::fprintf(stderr, "tanren-agent slurm-batch: %s\n", text.c_str());
 }
-
-// The ranks of one role: mpirun, or the one rank itself.
-struct Group {
-  std::string role;
-  pid_t process = -1;
-  bool ended = false;
-  int code = 0;
-};
 
 class SlurmBatch {
  public:
@@ -75,17 +65,12 @@ class SlurmBatch {
   bool AwaitOthers();
   bool IsOver(const SlurmFolder& other, SlurmPulse& pulse);
   absl::Status WriteInputs();
-  absl::Status StartGroups();
-  absl::StatusOr<ChildProgram> Program(const Role& role, int32_t first_task) const;
   // Until all groups and their orphans have ended.
   void Watch();
-  void TakeSignal(int64_t now_ms);
+  void TakeSignal();
   void TakeOutlook(int64_t now_ms);
-  void Reap();
   void AskToSave();
-  void End();
-  void KillOverdue(int64_t now_ms);
-  bool AllEnded() const;
+  void End() { groups_.End(SteadyMs()); }
   SlurmRunFound Found() const;
   void AddLogTail(AttemptEnd& end) const;
   int Finish(AttemptEnd end);
@@ -95,13 +80,11 @@ class SlurmBatch {
   sigset_t signals_;
   std::unique_ptr<SlurmWatch> watch_;
   SlurmExit exit_;
-  std::vector<Group> groups_;
+  SlurmGroups groups_;
   SlurmOutlook outlook_;
   bool save_asked_ = false;
-  bool end_asked_ = false;
   bool ended_by_slurm_ = false;
-  int64_t end_at_ms_ = 0;   // when a save has taken too long; 0: no limit
-  int64_t kill_at_ms_ = 0;  // when ending has; 0: not asked
+  int64_t end_at_ms_ = 0;  // when a save has taken too long; 0: no limit
 };
 
 int SlurmBatch::Run() {
@@ -121,7 +104,7 @@ int SlurmBatch::Run() {
   exit_.set_started_ms(WallMs());
   if (!AwaitOthers()) return Finish(EndOfSlurmRun(Found()));
   absl::Status started = WriteInputs();
-  if (started.ok()) started = StartGroups();
+  if (started.ok()) started = groups_.Start(folder_, task_);
   if (!started.ok()) {
     Say(std::string(started.message()));
     End();
@@ -165,9 +148,9 @@ bool SlurmBatch::AwaitOthers() {
   }
   while (!others.empty()) {
     const int64_t now_ms = SteadyMs();
-    TakeSignal(now_ms);
+    TakeSignal();
     TakeOutlook(now_ms);
-    if (save_asked_ || end_asked_) return false;
+    if (save_asked_ || groups_.end_asked()) return false;
     others.erase(std::remove_if(others.begin(), others.end(),
                                 [&](auto& other) { return IsOver(other.first, other.second); }),
                  others.end());
@@ -196,68 +179,21 @@ absl::Status SlurmBatch::WriteInputs() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<ChildProgram> SlurmBatch::Program(const Role& role, int32_t first_task) const {
-  const JobSpec& spec = task_.part().spec();
-  ChildProgram program;
-  program.folder = folder_.job_folder();
-  const std::vector<std::string> rank = {task_.program(), "slurm-rank", folder_.path().string(),
-                                         role.name()};
-  Environment environment = CurrentEnvironment();
-  if (TotalRanks(spec) == 1) {
-    program.argv = rank;
-    // This process may itself have been started below an MPI program.
-    for (auto entry = environment.begin(); entry != environment.end();) {
-      const bool mpi = entry->first.rfind("OMPI_", 0) == 0 || entry->first.rfind("PMI", 0) == 0;
-      entry = mpi ? environment.erase(entry) : std::next(entry);
-    }
-    program.environment = EnvironmentStrings(environment);
-    return program;
-  }
-  program.argv = {"mpirun", "-n", std::to_string(role.ranks()), "--bind-to", "none"};
-  if (geteuid() == 0) program.argv.push_back("--allow-run-as-root");
-  if (spec.roles_size() > 1) {
-    TANREN_ASSIGN_OR_RETURN(
-        const auto allocation,
-        ParseAllocation(Variable("SLURM_JOB_NODELIST"), Variable("SLURM_TASKS_PER_NODE")));
-    TANREN_ASSIGN_OR_RETURN(const std::string hosts, HostsOf(allocation, first_task, role.ranks()));
-    program.argv.insert(program.argv.end(), {"--host", hosts});
-  }
-  program.argv.insert(program.argv.end(), task_.mpi_arguments().begin(),
-                      task_.mpi_arguments().end());
-  program.argv.insert(program.argv.end(), rank.begin(), rank.end());
-  program.environment = EnvironmentStrings(SlurmMpirunEnvironment(task_, environment));
-  return program;
-}
-
-absl::Status SlurmBatch::StartGroups() {
-  int32_t first_task = 0;
-  for (const Role& role : task_.part().spec().roles()) {
-    TANREN_ASSIGN_OR_RETURN(const ChildProgram program, Program(role, first_task));
-    TANREN_ASSIGN_OR_RETURN(const pid_t process, StartChild(program));
-    groups_.push_back({role.name(), process});
-    first_task += role.ranks();
-  }
-  return absl::OkStatus();
-}
-
 void SlurmBatch::Watch() {
   for (;;) {
-    Reap();
-    if (AllEnded() && ChildrenOfThisProcess().empty()) return;
+    groups_.Reap();
+    if (groups_.NothingLives()) return;
     const int64_t now_ms = SteadyMs();
-    TakeSignal(now_ms);
+    TakeSignal();
     TakeOutlook(now_ms);
     // One role's failure ends the others; and what the ranks left behind ends with them.
-    const bool failed = std::any_of(groups_.begin(), groups_.end(), [](const Group& group) {
-      return group.ended && group.code != 0;
-    });
-    if ((failed || AllEnded()) && !end_asked_) End();
-    if (end_at_ms_ != 0 && now_ms > end_at_ms_ && !end_asked_) End();
-    KillOverdue(now_ms);
+    if (groups_.ExitCode() != 0 || groups_.AllEnded()) End();
+    if (end_at_ms_ != 0 && now_ms > end_at_ms_) End();
+    groups_.KillOverdue(now_ms);
   }
 }
 
-void SlurmBatch::TakeSignal(int64_t now_ms) {
+void SlurmBatch::TakeSignal() {
   const timespec pause = {0, 100'000'000};
   const int signal = sigtimedwait(&signals_, nullptr, &pause);
   if (signal == SIGUSR1) {
@@ -273,7 +209,7 @@ void SlurmBatch::TakeSignal(int64_t now_ms) {
 void SlurmBatch::TakeOutlook(int64_t now_ms) {
   outlook_ = watch_->Look();
   if (!outlook_.superseded_by.empty() || outlook_.folder_lost) {
-    if (!end_asked_) Say(outlook_.folder_lost ? "the folder is lost" : "superseded");
+    if (!groups_.end_asked()) Say(outlook_.folder_lost ? "the folder is lost" : "superseded");
     End();
   } else if (outlook_.stop.has_value()) {
     const StopReason reason = outlook_.stop->reason();
@@ -287,53 +223,16 @@ void SlurmBatch::TakeOutlook(int64_t now_ms) {
   }
 }
 
-void SlurmBatch::Reap() {
-  int status = 0;
-  for (pid_t ended = waitpid(-1, &status, WNOHANG); ended > 0;
-       ended = waitpid(-1, &status, WNOHANG)) {
-    for (Group& group : groups_) {
-      if (group.process != ended) continue;
-      group.ended = true;
-      group.code = ShellCode(status);
-      Say(fmt::format("{} ended with {}", group.role, group.code));
-    }
-  }
-}
-
-// mpirun passes SIGUSR1 on to its ranks at once; SIGTERM makes it kill them.
 void SlurmBatch::AskToSave() {
-  if (save_asked_) return;
   save_asked_ = true;
-  for (const Group& group : groups_) {
-    if (!group.ended) kill(group.process, SIGUSR1);
-  }
-}
-
-void SlurmBatch::End() {
-  if (end_asked_) return;
-  end_asked_ = true;
-  kill_at_ms_ = SteadyMs() + kTermToKillMs;
-  for (pid_t child : ChildrenOfThisProcess()) kill(child, SIGTERM);
-}
-
-void SlurmBatch::KillOverdue(int64_t now_ms) {
-  if (kill_at_ms_ == 0 || now_ms < kill_at_ms_) return;
-  for (pid_t child : ChildrenOfThisProcess()) kill(child, SIGKILL);
-}
-
-bool SlurmBatch::AllEnded() const {
-  return std::all_of(groups_.begin(), groups_.end(),
-                     [](const Group& group) { return group.ended; });
+  groups_.AskToSave();
 }
 
 SlurmRunFound SlurmBatch::Found() const {
   SlurmRunFound found;
   found.recipe = task_.part().spec().has_recipe();
-  for (const Group& group : groups_) {
-    if (found.exit_code == 0) found.exit_code = group.code;
-  }
   // Nothing was started: it can't have finished.
-  if (groups_.empty()) found.exit_code = kCantRun;
+  found.exit_code = groups_.empty() ? kCantRun : groups_.ExitCode();
   found.ranks = folder_.RankExits();
   if (outlook_.stop.has_value()) found.stop = outlook_.stop->reason();
   found.ended_by_slurm = ended_by_slurm_ || (groups_.empty() && save_asked_);
@@ -356,10 +255,7 @@ void SlurmBatch::AddLogTail(AttemptEnd& end) const {
   const SlurmRankExit* rank = FirstBadRank(exits);
   fs::path log = folder_.batch_log();
   if (rank != nullptr) log = folder_.log(rank->role(), rank->rank());
-  const auto text = ReadFile(log);
-  if (!text.ok()) return;
-  end.set_log_tail(text->size() > kLongestLogTail ? text->substr(text->size() - kLongestLogTail)
-                                                  : *text);
+  end.set_log_tail(SpoolTail(log, kLongestLogTail));
 }
 
 int SlurmBatch::Finish(AttemptEnd end) {
@@ -374,6 +270,17 @@ int SlurmBatch::Finish(AttemptEnd end) {
   if (outlook_.folder_lost) std::_Exit(code);
   watch_.reset();
   return code;
+}
+
+// Slurm loads the environment of the user's login, unless the user has none that can be loaded.
+void CompleteEnvironment() {
+  constexpr int kNotOver = 0;
+  setenv("PATH", "/usr/local/bin:/usr/bin:/bin", kNotOver);
+  const passwd* user = getpwuid(geteuid());
+  if (user == nullptr) return;
+  setenv("HOME", user->pw_dir, kNotOver);
+  setenv("USER", user->pw_name, kNotOver);
+  setenv("LOGNAME", user->pw_name, kNotOver);
 }
 
 // Everything that is written from now on goes into the attempt's own log.
@@ -395,6 +302,7 @@ int RunSlurmBatch(const fs::path& path) {
     return kCantRun;
   }
   WriteTo(folder.batch_log());
+  CompleteEnvironment();
   return SlurmBatch(folder, *std::move(task)).Run();
 }
 

@@ -17,9 +17,9 @@
 namespace tanren::coordinator {
 namespace {
 
-// Id, state, name, comment, reason. The reason comes last: it alone may hold anything.
-constexpr char kSqueueFormat[] = "--format=%A|%T|%j|%k|%r";
-constexpr int kSqueueFields = 5;
+// Id, state, user, name, comment, reason. The reason comes last: it alone may hold anything.
+constexpr char kSqueueFormat[] = "--format=%A|%T|%U|%j|%k|%r";
+constexpr int kSqueueFields = 6;
 constexpr size_t kLongestMessage = 2000;
 
 bool IsNumber(absl::string_view text) {
@@ -58,6 +58,8 @@ bool IsTransient(absl::string_view errors) {
   return false;
 }
 
+std::string User(const SlurmTarget& job) { return fmt::format("--user={}", job.user); }
+
 absl::StatusOr<CommandResult> Run(const SlurmClientOptions& options,
                                   std::vector<std::string> argv) {
   auto result = RunCommand(argv, SlurmClientEnvironment(), options.timeout_ms);
@@ -77,9 +79,7 @@ absl::StatusOr<SlurmClient> SlurmClient::Open(SlurmClientOptions options) {
           fmt::format("{}: no such program", (options.folder / program).string()));
     }
   }
-  SlurmClient client(std::move(options));
-  client.user_ = std::to_string(geteuid());
-  return client;
+  return SlurmClient(std::move(options));
 }
 
 absl::StatusOr<std::string> SlurmClient::Submit(const std::vector<std::string>& options,
@@ -95,29 +95,19 @@ absl::StatusOr<std::string> SlurmClient::Submit(const std::vector<std::string>& 
 absl::StatusOr<std::vector<SlurmJob>> SlurmClient::Find(
     const std::vector<std::string>& names) const {
   if (names.empty()) return std::vector<SlurmJob>{};
-  TANREN_ASSIGN_OR_RETURN(
-      const CommandResult result,
-      Run(options_, {Program("squeue"), "--noheader", "--states=all", "--user=" + user_,
-                     "--name=" + absl::StrJoin(names, ","), kSqueueFormat}));
+  std::vector<std::string> argv = {Program("squeue"), "--noheader", "--states=all",
+                                   "--name=" + absl::StrJoin(names, ","), kSqueueFormat};
+  if (geteuid() != 0) argv.push_back(fmt::format("--user={}", geteuid()));
+  TANREN_ASSIGN_OR_RETURN(const CommandResult result, Run(options_, std::move(argv)));
   if (result.exit_code != 0) return absl::UnavailableError("squeue: " + Shown(result.errors));
   return ParseSqueue(result.output);
 }
 
-absl::StatusOr<std::optional<SlurmJob>> SlurmClient::Look(const std::string& id) const {
-  TANREN_ASSIGN_OR_RETURN(const CommandResult result,
-                          Run(options_, {Program("squeue"), "--noheader", "--states=all",
-                                         "--jobs=" + id, kSqueueFormat}));
-  if (result.exit_code != 0) {
-    if (absl::StrContains(result.errors, "Invalid job id")) return std::nullopt;
-    return absl::UnavailableError("squeue: " + Shown(result.errors));
-  }
-  TANREN_ASSIGN_OR_RETURN(std::vector<SlurmJob> jobs, ParseSqueue(result.output));
-  if (jobs.empty()) return std::nullopt;
-  return std::move(jobs[0]);
-}
-
-absl::Status SlurmClient::Cancel(const std::string& id) const {
-  TANREN_ASSIGN_OR_RETURN(const CommandResult result, Run(options_, {Program("scancel"), id}));
+absl::Status SlurmClient::Cancel(const SlurmTarget& job) const {
+  // With both filters scancel asks the controller what the number names, and leaves a stranger be.
+  TANREN_ASSIGN_OR_RETURN(
+      const CommandResult result,
+      Run(options_, {Program("scancel"), User(job), "--name=" + job.name, job.id}));
   if (result.exit_code == 0 || absl::StrContains(result.errors, "Invalid job id") ||
       absl::StrContains(result.errors, "already completing or completed")) {
     return absl::OkStatus();
@@ -125,19 +115,20 @@ absl::Status SlurmClient::Cancel(const std::string& id) const {
   return absl::UnavailableError("scancel: " + Shown(result.errors));
 }
 
-absl::Status SlurmClient::SignalToSave(const std::string& id) const {
+absl::Status SlurmClient::SignalToSave(const SlurmTarget& job) const {
   TANREN_ASSIGN_OR_RETURN(
       const CommandResult result,
-      Run(options_, {Program("scancel"), "--batch", "--signal=USR1", "--state=RUNNING", id}));
+      Run(options_, {Program("scancel"), "--batch", "--signal=USR1", "--state=RUNNING", User(job),
+                     "--name=" + job.name, job.id}));
   if (result.exit_code == 0) return absl::OkStatus();
   return absl::UnavailableError("scancel: " + Shown(result.errors));
 }
 
-std::optional<SlurmAccount> SlurmClient::Account(const std::string& id) const {
+std::optional<SlurmAccount> SlurmClient::Account(const SlurmTarget& job) const {
   if (access(Program("sacct").c_str(), X_OK) != 0) return std::nullopt;
-  const auto result =
-      Run(options_, {Program("sacct"), "--jobs=" + id, "--parsable2", "--noheader", "--allocations",
-                     "--user=" + user_, "--format=JobIDRaw,State,ExitCode"});
+  const auto result = Run(
+      options_, {Program("sacct"), "--jobs=" + job.id, "--name=" + job.name, User(job),
+                 "--parsable2", "--noheader", "--allocations", "--format=JobIDRaw,State,ExitCode"});
   if (!result.ok() || result->exit_code != 0) return std::nullopt;
   const auto account = ParseSacct(result->output);
   return account.ok() ? *account : std::nullopt;
@@ -157,12 +148,14 @@ absl::StatusOr<std::vector<SlurmJob>> ParseSqueue(absl::string_view output) {
   for (absl::string_view line : absl::StrSplit(output, '\n', absl::SkipWhitespace())) {
     const std::vector<absl::string_view> fields =
         absl::StrSplit(line, absl::MaxSplits('|', kSqueueFields - 1));
-    if (fields.size() != kSqueueFields || !IsNumber(fields[0]) || !IsState(fields[1])) {
-      return absl::DataLossError(
-          fmt::format("squeue: expected id|state|name|comment|reason, found \"{}\"", Shown(line)));
+    uid_t user = 0;
+    if (fields.size() != kSqueueFields || !IsNumber(fields[0]) || !IsState(fields[1]) ||
+        !absl::SimpleAtoi(fields[2], &user)) {
+      return absl::DataLossError(fmt::format(
+          "squeue: expected id|state|user|name|comment|reason, found \"{}\"", Shown(line)));
     }
-    jobs.push_back({std::string(fields[0]), std::string(fields[1]), std::string(fields[2]),
-                    std::string(fields[3]), std::string(fields[4])});
+    jobs.push_back({std::string(fields[0]), std::string(fields[1]), user, std::string(fields[3]),
+                    std::string(fields[4]), std::string(fields[5])});
   }
   return jobs;
 }

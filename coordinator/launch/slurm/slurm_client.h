@@ -3,6 +3,8 @@
 #ifndef TANREN_COORDINATOR_LAUNCH_SLURM_SLURM_CLIENT_H_
 #define TANREN_COORDINATOR_LAUNCH_SLURM_SLURM_CLIENT_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -19,9 +21,18 @@ namespace tanren::coordinator {
 struct SlurmJob {
   std::string id;     // a number
   std::string state;  // "RUNNING", …
+  uid_t user = 0;
   std::string name;
   std::string comment;
   std::string reason;  // why it waits, or ended
+};
+
+// Which job is meant. The number alone may be a stranger's: a controller that dies before it has
+// written its newest jobs gives their numbers again.
+struct SlurmTarget {
+  std::string id;
+  std::string name;
+  uid_t user = 0;
 };
 
 // What accounting keeps of a job that Slurm's controller has forgotten.
@@ -48,16 +59,15 @@ class SlurmClient {
   // kInvalidArgument: Slurm refuses it for what it asks; kResourceExhausted: for now.
   absl::StatusOr<std::string> Submit(const std::vector<std::string>& options,
                                      const std::vector<std::string>& script) const;
-  // Jobs of this user with one of these names, in any state, that the controller remembers.
+  // Jobs with one of these names, in any state, that the controller remembers: of everybody if this
+  // process is root, else of its user.
   absl::StatusOr<std::vector<SlurmJob>> Find(const std::vector<std::string>& names) const;
-  // One job by its id; nothing: the controller doesn't know it.
-  absl::StatusOr<std::optional<SlurmJob>> Look(const std::string& id) const;
   // Ends a job, whatever its state; OK if there is nothing to end.
-  absl::Status Cancel(const std::string& id) const;
+  absl::Status Cancel(const SlurmTarget& job) const;
   // SIGUSR1 to the batch script of a job that runs.
-  absl::Status SignalToSave(const std::string& id) const;
+  absl::Status SignalToSave(const SlurmTarget& job) const;
   // Nothing where accounting isn't kept, or doesn't know it.
-  std::optional<SlurmAccount> Account(const std::string& id) const;
+  std::optional<SlurmAccount> Account(const SlurmTarget& job) const;
 
   const SlurmClientOptions& options() const { return options_; }
 
@@ -66,7 +76,6 @@ class SlurmClient {
   std::string Program(const char* name) const { return (options_.folder / name).string(); }
 
   SlurmClientOptions options_;
-  std::string user_;  // its number
 };
 
 // The strict readers of what the programs print; kDataLoss says what was found.

@@ -22,12 +22,6 @@ constexpr char kPrefix[] = "slurm-";
 constexpr char kFence[] = "slurm-fence";
 constexpr uint64_t kLargestRecord = uint64_t{16} << 20;
 
-// Everything that is user-given reaches the program below as a file, not as text of this script.
-constexpr char kScript[] =
-    "#!/bin/sh\n"
-    "# Arguments: tanren-agent, the attempt's folder.\n"
-    "exec \"$1\" slurm-batch \"$2\"\n";
-
 // No other host or process writes under this name.
 fs::path OwnName(const fs::path& path) {
   return fmt::format("{}.tmp.{}.{}", path.string(), telemetry::HostName(), getpid());
@@ -86,9 +80,10 @@ void ForEachEntry(const fs::path& folder, Visit visit) {
 
 std::string SlurmFolderName(const AttemptToken& token) { return kPrefix + TokenText(token); }
 
-SlurmFolder SlurmFolder::Of(const PartSpec& part) {
+SlurmFolder SlurmFolder::Of(const PartSpec& part, std::shared_ptr<const FileUser> user) {
   return SlurmFolder(fs::path(part.spec().folder()) / fmt::format("job-{}", part.token().job()) /
-                     SlurmFolderName(part.token()));
+                         SlurmFolderName(part.token()),
+                     std::move(user));
 }
 
 fs::path SlurmFolder::log(const std::string& role, int32_t rank) const {
@@ -101,6 +96,7 @@ fs::path SlurmFolder::RunFolder(const PartSpec& part) {
 }
 
 absl::Status SlurmFolder::Prepare(const SlurmTask& task) const {
+  const ActingAs acting(user_);
   TANREN_RETURN_IF_ERROR(MakeDirectories(job_folder()));
   for (const fs::path& folder : {path_, path_ / "logs", path_ / "ranks"}) {
     TANREN_RETURN_IF_ERROR(MakePrivateFolder(folder));
@@ -109,10 +105,11 @@ absl::Status SlurmFolder::Prepare(const SlurmTask& task) const {
   if (chmod((path_ / "task.pb").c_str(), 0600) != 0) {
     return absl::ErrnoToStatus(errno, (path_ / "task.pb").string());
   }
-  return WriteOwn(path_ / "batch.sh", kScript);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<SlurmTask> SlurmFolder::ReadTask() const {
+  const ActingAs acting(user_);
   TANREN_ASSIGN_OR_RETURN(auto task, ReadMessage<SlurmTask>(path_ / "task.pb"));
   if (!task.has_value()) {
     return absl::NotFoundError(fmt::format("{}: no such file", (path_ / "task.pb").string()));
@@ -123,6 +120,7 @@ absl::StatusOr<SlurmTask> SlurmFolder::ReadTask() const {
 // A hard link is made or it isn't, on NFS too, where a lost answer makes the second try find its
 // own: then the file's count of links tells.
 absl::StatusOr<bool> SlurmFolder::Claim(const SlurmClaim& claim) const {
+  const ActingAs acting(user_);
   const fs::path file = path_ / "claim";
   const fs::path own = OwnName(file);
   TANREN_RETURN_IF_ERROR(WriteFileAtomically(own, claim.SerializeAsString()));
@@ -138,37 +136,47 @@ absl::StatusOr<bool> SlurmFolder::Claim(const SlurmClaim& claim) const {
 }
 
 absl::StatusOr<std::optional<SlurmClaim>> SlurmFolder::ReadClaim() const {
+  const ActingAs acting(user_);
   return ReadMessage<SlurmClaim>(path_ / "claim");
 }
 
 absl::Status SlurmFolder::WriteBeat(const SlurmBeat& beat) const {
+  const ActingAs acting(user_);
   return WriteMessage(path_ / "alive", beat);
 }
 absl::StatusOr<std::optional<SlurmBeat>> SlurmFolder::ReadBeat() const {
+  const ActingAs acting(user_);
   return ReadMessage<SlurmBeat>(path_ / "alive");
 }
 absl::Status SlurmFolder::WriteStop(const SlurmStop& stop) const {
+  const ActingAs acting(user_);
   return WriteMessage(path_ / "stop", stop);
 }
 absl::StatusOr<std::optional<SlurmStop>> SlurmFolder::ReadStop() const {
+  const ActingAs acting(user_);
   return ReadMessage<SlurmStop>(path_ / "stop");
 }
 absl::Status SlurmFolder::WriteExit(const SlurmExit& exit) const {
+  const ActingAs acting(user_);
   return WriteMessage(path_ / "exit", exit);
 }
 absl::StatusOr<std::optional<SlurmExit>> SlurmFolder::ReadExit() const {
+  const ActingAs acting(user_);
   return ReadMessage<SlurmExit>(path_ / "exit");
 }
 
 absl::Status SlurmFolder::WriteRankStarted(const std::string& role, int32_t rank) const {
+  const ActingAs acting(user_);
   return WriteOwn(path_ / "ranks" / RankFile(role, rank, "started"), telemetry::HostName());
 }
 
 absl::Status SlurmFolder::WriteRankExit(const SlurmRankExit& exit) const {
+  const ActingAs acting(user_);
   return WriteMessage(path_ / "ranks" / RankFile(exit.role(), exit.rank(), "exit"), exit);
 }
 
 int32_t SlurmFolder::RanksStarted() const {
+  const ActingAs acting(user_);
   int32_t count = 0;
   ForEachEntry(path_ / "ranks",
                [&](const fs::path& file) { count += file.extension() == ".started"; });
@@ -176,6 +184,7 @@ int32_t SlurmFolder::RanksStarted() const {
 }
 
 std::vector<SlurmRankExit> SlurmFolder::RankExits() const {
+  const ActingAs acting(user_);
   std::vector<SlurmRankExit> exits;
   ForEachEntry(path_ / "ranks", [&](const fs::path& file) {
     if (file.extension() != ".exit") return;
@@ -188,6 +197,7 @@ std::vector<SlurmRankExit> SlurmFolder::RankExits() const {
 // Two attempts that raise it at once may leave the lower token: each raises it again at each beat,
 // so the higher one comes to stay.
 absl::StatusOr<AttemptToken> SlurmFolder::RaiseFence(const AttemptToken& token) const {
+  const ActingAs acting(user_);
   const fs::path file = job_folder() / kFence;
   AttemptToken highest;
   const auto text = ReadFile(file, 100);
@@ -204,10 +214,11 @@ absl::StatusOr<AttemptToken> SlurmFolder::RaiseFence(const AttemptToken& token) 
 }
 
 std::vector<SlurmFolder> SlurmFolder::OtherClaimed() const {
+  const ActingAs acting(user_);
   std::vector<SlurmFolder> others;
   ForEachEntry(job_folder(), [&](const fs::path& path) {
     if (path == path_ || !TokenOfFolder(path).has_value()) return;
-    const SlurmFolder other(path);
+    const SlurmFolder other(path, user_);
     const auto claim = other.ReadClaim();
     // One that can't be read may be anybody's.
     if (!claim.ok() || (claim->has_value() && !(*claim)->slurm_job().empty())) {

@@ -1,32 +1,38 @@
 // The folder of an attempt that the agent and its batch job share: <job folder>/slurm-<token>, on a
 // file system that all nodes of the cluster see.
 //
-//   task.pb                  what to run; 0600, for it holds the user's environment
-//   batch.sh                 what sbatch is given: the same for all jobs, with no text of the
-//   user's claim                    who runs the attempt, made once and for all alive beats while
-//   it runs stop                     what the agent wants ranks/<role>.<rank>.exit how each rank
-//   ended; .started before it logs/<role>.<rank>.log   what each rank wrote batch.log what mpirun
-//   and the batch job itself wrote exit                     how it ended; nothing of it lives
+// - task.pb: what to run; 0600, for it holds the user's environment
+// - claim: who runs the attempt, made once and for all
+// - alive: beats while it runs
+// - stop: what the agent wants
+// - ranks/<role>.<rank>.exit: how each rank ended; .started before it
+// - logs/<role>.<rank>.log: what each rank wrote
+// - batch.log: what mpirun and the batch job itself wrote
+// - exit: how it ended; nothing of it lives
 //
 // Beside it, for all attempts of the job: <job folder>/slurm-fence, the highest token that may run.
 #ifndef TANREN_COORDINATOR_LAUNCH_SLURM_SLURM_FOLDER_H_
 #define TANREN_COORDINATOR_LAUNCH_SLURM_SLURM_FOLDER_H_
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/launch/slurm/acting_as.h"
 #include "proto/slurm.pb.h"
 
 namespace tanren::coordinator {
 
 class SlurmFolder {
  public:
-  explicit SlurmFolder(std::filesystem::path path) : path_(std::move(path)) {}
-  static SlurmFolder Of(const PartSpec& part);
+  // Reached with the rights of `user`; null: with this process's.
+  explicit SlurmFolder(std::filesystem::path path, std::shared_ptr<const FileUser> user = nullptr)
+      : path_(std::move(path)), user_(std::move(user)) {}
+  static SlurmFolder Of(const PartSpec& part, std::shared_ptr<const FileUser> user = nullptr);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path job_folder() const { return path_.parent_path(); }
@@ -35,7 +41,7 @@ class SlurmFolder {
   // What the worker makes, and is told to continue in: <job folder>/attempt-<n>.
   static std::filesystem::path RunFolder(const PartSpec& part);
 
-  // Makes the folder with its task and script. Done again, it changes nothing that counts.
+  // Makes the folder with its task. Done again, it changes nothing that counts.
   absl::Status Prepare(const SlurmTask& task) const;
   absl::StatusOr<SlurmTask> ReadTask() const;
 
@@ -64,6 +70,7 @@ class SlurmFolder {
 
  private:
   std::filesystem::path path_;
+  std::shared_ptr<const FileUser> user_;
 };
 
 // Orders tokens as the coordinator does: by epoch, job, attempt.

@@ -1,11 +1,7 @@
 #include "coordinator/launch/slurm/slurm_launcher.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -18,17 +14,14 @@
 
 #include "absl/strings/str_split.h"
 #include "coordinator/launch/log_spool.h"
-#include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/slurm/slurm_attempt.h"
 #include "coordinator/launch/slurm/slurm_client.h"
 #include "coordinator/launch/slurm/slurm_environment.h"
 #include "coordinator/launch/slurm/slurm_folder.h"
-#include "coordinator/launch/slurm/slurm_watch.h"
+#include "coordinator/launch/slurm/slurm_records.h"
 #include "coordinator/state/cluster.h"
 #include "runtime/base/clock.h"
-#include "runtime/base/descriptor.h"
 #include "runtime/base/error.h"
-#include "runtime/base/file.h"
 #include "runtime/base/log.h"
 
 namespace tanren::coordinator {
@@ -38,22 +31,6 @@ namespace fs = std::filesystem;
 
 // Names in one squeue command.
 constexpr size_t kNamesAtOnce = 200;
-constexpr char kRecord[] = "slurm.pb";
-// Of a part that was forgotten: where its logs are.
-constexpr char kForgotten[] = "forgotten.pb";
-
-absl::StatusOr<Descriptor> Lock(const fs::path& state) {
-  TANREN_RETURN_IF_ERROR(MakeDirectories(state));
-  const fs::path file = state / "lock";
-  Descriptor lock(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock.is_open()) return absl::ErrnoToStatus(errno, file.string());
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: another agent uses this state folder", state.string()));
-  }
-  return lock;
-}
-
 absl::StatusOr<fs::path> OwnProgram() {
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
@@ -76,8 +53,8 @@ absl::StatusOr<fs::path> FindWorker(const fs::path& program) {
 
 class SlurmLauncher::Implementation {
  public:
-  Implementation(SlurmLauncherOptions options, SlurmClient client, Descriptor lock)
-      : options_(std::move(options)), client_(std::move(client)), lock_(std::move(lock)) {}
+  Implementation(SlurmLauncherOptions options, SlurmClient client, SlurmRecords records)
+      : options_(std::move(options)), client_(std::move(client)), records_(std::move(records)) {}
 
   ~Implementation() {
     {
@@ -104,10 +81,6 @@ class SlurmLauncher::Implementation {
   }
 
  private:
-  fs::path PartFolder(const AttemptToken& token) const {
-    return options_.state / "parts" / TokenText(token);
-  }
-  absl::Status Save(const SlurmPart& record);
   // Of a part that is here or was; whether it has ended. kNotFound.
   absl::StatusOr<PartSpec> SpecOf(const AttemptToken& token, bool& ended);
   void Run();
@@ -119,7 +92,7 @@ class SlurmLauncher::Implementation {
 
   const SlurmLauncherOptions options_;
   const SlurmClient client_;
-  const Descriptor lock_;
+  const SlurmRecords records_;
 
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -140,33 +113,12 @@ class SlurmLauncher::Implementation {
 
 SlurmAttempt SlurmLauncher::Implementation::MakeAttempt(SlurmPart record) {
   return SlurmAttempt(std::move(record), options_, client_,
-                      [this](const SlurmPart& part) { return Save(part); });
-}
-
-absl::Status SlurmLauncher::Implementation::Save(const SlurmPart& record) {
-  const fs::path folder = PartFolder(record.report().token());
-  absl::Status status = MakeDirectories(folder.parent_path());
-  // The record holds the job's environment.
-  if (status.ok() && mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-    status = absl::ErrnoToStatus(errno, folder.string());
-  }
-  if (status.ok()) status = WriteFileAtomically(folder / kRecord, record.SerializeAsString());
-  if (!status.ok()) LogError("{}", std::string(status.message()));
-  return status;
+                      [this](const SlurmPart& part) { return records_.Save(part); });
 }
 
 absl::Status SlurmLauncher::Implementation::Restore() {
-  std::error_code error;
-  for (fs::directory_iterator at(options_.state / "parts", error), end; !error && at != end;
-       at.increment(error)) {
-    const auto bytes = ReadFile(at->path() / kRecord);
-    if (absl::IsNotFound(bytes.status())) continue;
-    TANREN_RETURN_IF_ERROR(bytes.status());
-    SlurmPart record;
-    if (!record.ParseFromString(*bytes)) {
-      return absl::DataLossError(
-          fmt::format("{}: isn't the record of a part", (at->path() / kRecord).string()));
-    }
+  TANREN_ASSIGN_OR_RETURN(std::vector<SlurmPart> records, records_.Load());
+  for (SlurmPart& record : records) {
     const AttemptToken token = record.report().token();
     reports_[token] = record.report();
     if (record.has_spec()) specs_[token] = record.spec();
@@ -238,18 +190,16 @@ absl::StatusOr<PartSpec> SlurmLauncher::Implementation::SpecOf(const AttemptToke
     const auto found = specs_.find(token);
     if (found != specs_.end()) return found->second;
   }
-  SlurmPart record;
-  const auto bytes = ReadFile(PartFolder(token) / kForgotten);
-  if (!bytes.ok() || !record.ParseFromString(*bytes) || !record.has_spec()) {
-    return absl::NotFoundError(fmt::format("attempt {} isn't known here", TokenText(token)));
-  }
-  return record.spec();
+  return records_.ForgottenSpec(token);
 }
 
 absl::StatusOr<LogChunk> SlurmLauncher::Implementation::ReadLog(const ReadLogChunk& request) {
   bool ended = true;
   TANREN_ASSIGN_OR_RETURN(const PartSpec spec, SpecOf(request.token(), ended));
-  const SlurmFolder folder = SlurmFolder::Of(spec);
+  TANREN_ASSIGN_OR_RETURN(const UserIds user, SlurmUserOf(spec, options_));
+  const auto files = FileUserOf(user);
+  const SlurmFolder folder = SlurmFolder::Of(spec, files);
+  const ActingAs acting(files);
   if (request.rank() < 0) return ReadSpool(folder.batch_log(), request, ended);
   std::string role = request.role();
   if (role.empty() && spec.spec().roles_size() > 0) role = spec.spec().roles(0).name();
@@ -309,7 +259,7 @@ void SlurmLauncher::Implementation::TakeRequests() {
     record.mutable_report()->set_state(PART_STARTING);
     const AttemptToken token = spec.token();
     *record.mutable_spec() = std::move(spec);
-    [[maybe_unused]] const absl::Status saved = Save(record);
+    [[maybe_unused]] const absl::Status saved = records_.Save(record);
     attempts_.emplace(token, MakeAttempt(std::move(record)));
   }
   for (const auto& [token, stop] : stops) {
@@ -322,18 +272,16 @@ void SlurmLauncher::Implementation::TakeRequests() {
         if (report == reports_.end()) continue;
         *record.mutable_report() = report->second;
       }
-      [[maybe_unused]] const absl::Status saved = Save(record);
+      [[maybe_unused]] const absl::Status saved = records_.Save(record);
       attempts_.emplace(token, MakeAttempt(std::move(record)));
       continue;
     }
     attempt->second.AskToStop(stop);
-    [[maybe_unused]] const absl::Status saved = Save(attempt->second.record());
+    [[maybe_unused]] const absl::Status saved = records_.Save(attempt->second.record());
   }
   for (const AttemptToken& token : forgets) {
     attempts_.erase(token);
-    std::error_code error;
-    fs::rename(PartFolder(token) / kRecord, PartFolder(token) / kForgotten, error);
-    if (error) LogWarning("{}: {}", PartFolder(token).string(), error.message());
+    records_.Forget(token);
     std::lock_guard lock(mutex_);
     specs_.erase(token);
   }
@@ -370,7 +318,8 @@ void SlurmLauncher::Implementation::Publish(const SlurmAttempt& attempt, const S
   SlurmPart durable = record, durable_before = before;
   durable.mutable_report()->clear_progress();
   durable_before.mutable_report()->clear_progress();
-  if (durable.SerializeAsString() != durable_before.SerializeAsString() && !Save(record).ok()) {
+  if (durable.SerializeAsString() != durable_before.SerializeAsString() &&
+      !records_.Save(record).ok()) {
     if (attempt.has_ended()) return;  // said only once it can't be unsaid
   }
   std::function<void()> changed;
@@ -383,7 +332,7 @@ void SlurmLauncher::Implementation::Publish(const SlurmAttempt& attempt, const S
 }
 
 absl::StatusOr<std::unique_ptr<SlurmLauncher>> SlurmLauncher::Open(SlurmLauncherOptions options) {
-  TANREN_ASSIGN_OR_RETURN(Descriptor lock, Lock(options.state));
+  TANREN_ASSIGN_OR_RETURN(SlurmRecords records, SlurmRecords::Open(options.state));
   SlurmClientOptions commands;
   commands.folder = options.commands;
   commands.timeout_ms = options.command_timeout_ms;
@@ -399,7 +348,7 @@ absl::StatusOr<std::unique_ptr<SlurmLauncher>> SlurmLauncher::Open(SlurmLauncher
     if (IsMpiSetting(name)) options.mpi_environment.emplace(name, value);
   }
   auto implementation =
-      std::make_unique<Implementation>(std::move(options), std::move(client), std::move(lock));
+      std::make_unique<Implementation>(std::move(options), std::move(client), std::move(records));
   TANREN_RETURN_IF_ERROR(implementation->Restore());
   implementation->Begin();
   return std::unique_ptr<SlurmLauncher>(new SlurmLauncher(std::move(implementation)));

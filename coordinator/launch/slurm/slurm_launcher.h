@@ -44,6 +44,11 @@ struct SlurmLauncherOptions {
   // PMIX_MCA_… and PRTE_MCA_….
   std::map<std::string, std::string> mpi_environment;
   SlurmRequestOptions request;
+  // A launcher of root submits each job as the user who wants it, and root's own only if this is
+  // set. Another one refuses the jobs of others than its user, or runs them as its user.
+  bool allow_root = false;
+  bool shared_account = false;
+  int64_t log_limit_bytes = int64_t{256} << 20;  // of each rank; the oldest go first
   int64_t poll_ms = 2'000;
   int64_t command_timeout_ms = 30'000;
   // Ranks end when the shared folder couldn't be written for so long. Long, because file systems of

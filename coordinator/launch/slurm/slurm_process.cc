@@ -24,7 +24,7 @@ struct Failure {
   int step = 0;
   int error = 0;
 };
-constexpr const char* kSteps[] = {"its parent is gone", "its folder", "its log", "its program"};
+constexpr const char* kSteps[] = {"its parent is gone", "its folder", "its output", "its program"};
 
 std::vector<char*> Pointers(const std::vector<std::string>& texts) {
   std::vector<char*> pointers;
@@ -66,11 +66,7 @@ std::string FindProgram(const std::string& program, const std::vector<std::strin
   if (getppid() != parent) fail(0);
   if (!program.folder.empty() && chdir(program.folder.c_str()) != 0) fail(1);
   if (const int input = open("/dev/null", O_RDONLY); input >= 0) dup2(input, 0);
-  if (!program.log.empty()) {
-    const int log = open(program.log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (log < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0) fail(2);
-    if (log > 2) close(log);
-  }
+  if (program.output >= 0 && (dup2(program.output, 1) < 0 || dup2(program.output, 2) < 0)) fail(2);
   execve(path, argv, environment);
   fail(3);
   _exit(127);

@@ -16,8 +16,7 @@ struct ChildProgram {
   std::vector<std::string> argv;         // the program by its path, or to be found in PATH
   std::vector<std::string> environment;  // "NAME=value": all that it gets
   std::filesystem::path folder;          // where it begins
-  // What its output is appended to; empty: this process's own.
-  std::filesystem::path log;
+  int output = -1;                       // a descriptor; -1: this process's own
 };
 
 // Starts it in a process group of its own, with default signals; it is killed when the calling

@@ -1,6 +1,9 @@
 #include "coordinator/launch/slurm/slurm_rank.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,13 +11,17 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
+#include <string_view>
+#include <utility>
 
 #include "absl/strings/numbers.h"
-#include "coordinator/launch/part_folder.h"
+#include "coordinator/launch/log_spool.h"
 #include "coordinator/launch/slurm/slurm_environment.h"
 #include "coordinator/launch/slurm/slurm_folder.h"
 #include "coordinator/launch/slurm/slurm_process.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/descriptor.h"
 #include "runtime/base/error.h"
 #include "runtime/telemetry/process_identity.h"
 
@@ -23,6 +30,8 @@ namespace {
 
 // The worker's "it couldn't be run": the same as its own, so that mpirun's code tells it too.
 constexpr int kCantRun = 70;
+// Where the task is of an agent that says none.
+constexpr int64_t kLogLimitBytes = int64_t{256} << 20;
 
 int RankFromEnvironment() {
   const char* text = std::getenv("OMPI_COMM_WORLD_RANK");
@@ -39,16 +48,54 @@ sigset_t PassedOn() {
   return set;
 }
 
-int WaitPassingSignalsOn(pid_t child, const sigset_t& signals) {
-  for (;;) {
-    int status = 0;
-    const pid_t ended = waitpid(child, &status, WNOHANG);
-    if (ended == child || (ended < 0 && errno == ECHILD)) return status;
-    const timespec pause = {1, 0};
-    const int signal = sigtimedwait(&signals, nullptr, &pause);
-    if (signal > 0 && signal != SIGCHLD) kill(child, signal);
+// A rank that writes without pause doesn't keep its signals waiting.
+constexpr int kReadsInTurn = 16;
+
+// A rank, what it writes, and the signals meant for it.
+class WatchedRank {
+ public:
+  WatchedRank(Descriptor output, const sigset_t& signals, LogSpool spool)
+      : output_(std::move(output)),
+        signals_(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK)),
+        spool_(std::move(spool)) {
+    fcntl(output_.get(), F_SETFL, O_NONBLOCK);
   }
-}
+
+  // Passes signals on and keeps the output until `child` ends; returns its wait status.
+  int Wait(pid_t child) {
+    for (;;) {
+      int status = 0;
+      const pid_t ended = waitpid(child, &status, WNOHANG);
+      if (ended == child || (ended < 0 && errno == ECHILD)) return status;
+      pollfd waits[] = {{signals_.get(), POLLIN, 0}, {output_.get(), POLLIN, 0}};
+      poll(waits, output_.is_open() ? 2 : 1, 1'000);
+      TakeOutput(kReadsInTurn);
+      signalfd_siginfo signal;
+      while (read(signals_.get(), &signal, sizeof signal) == sizeof signal) {
+        if (signal.ssi_signo != SIGCHLD) kill(child, static_cast<int>(signal.ssi_signo));
+      }
+    }
+  }
+
+  // Until there is nothing more now.
+  void TakeTheRest() { TakeOutput(std::numeric_limits<int>::max()); }
+
+ private:
+  void TakeOutput(int reads) {
+    char piece[64 << 10];
+    for (int i = 0; i < reads && output_.is_open(); ++i) {
+      const ssize_t size = read(output_.get(), piece, sizeof piece);
+      if (size < 0 && errno == EINTR) continue;
+      if (size == 0) output_.Close();
+      if (size <= 0) return;
+      spool_.Append(std::string_view(piece, static_cast<size_t>(size)));
+    }
+  }
+
+  Descriptor output_;
+  const Descriptor signals_;
+  LogSpool spool_;
+};
 
 }  // namespace
 
@@ -66,7 +113,15 @@ int RunSlurmRank(const std::filesystem::path& path, const std::string& role) {
   program.argv = SlurmRankProgram(*task);
   program.environment = EnvironmentStrings(SlurmRankEnvironment(*task, role, CurrentEnvironment()));
   program.folder = folder.job_folder();
-  program.log = folder.log(role, rank);
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    std::perror("tanren-agent: pipe");
+    return kCantRun;
+  }
+  const int64_t limit = task->log_limit_bytes() > 0 ? task->log_limit_bytes() : kLogLimitBytes;
+  WatchedRank watched(Descriptor(ends[0]), signals, LogSpool(folder.log(role, rank), limit));
+  Descriptor writing(ends[1]);
+  program.output = writing.get();
 
   SlurmRankExit exit;
   exit.set_role(role);
@@ -74,15 +129,17 @@ int RunSlurmRank(const std::filesystem::path& path, const std::string& role) {
   const char* node = std::getenv("SLURMD_NODENAME");
   exit.set_node(node != nullptr ? node : telemetry::HostName());
   const auto child = StartChild(program);
+  writing.Close();
   int code = kCantRun;
   if (child.ok()) {
     const absl::Status started = folder.WriteRankStarted(role, rank);
     if (!started.ok()) std::fprintf(stderr, "tanren-agent: %s\n", started.ToString().c_str());
-    const int status = WaitPassingSignalsOn(*child, signals);
+    const int status = watched.Wait(*child);
     code = ShellCode(status);
     exit.set_signal(WIFSIGNALED(status) ? WTERMSIG(status) : 0);
     // Whatever the rank has left in its group goes with it.
     kill(-*child, SIGKILL);
+    watched.TakeTheRest();
   } else {
     std::fprintf(stderr, "tanren-agent: %s\n", std::string(child.status().message()).c_str());
   }

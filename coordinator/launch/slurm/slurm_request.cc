@@ -168,6 +168,7 @@ absl::StatusOr<std::vector<std::string>> SbatchOptions(const PartSpec& part,
       "--no-requeue",
       "--export=NONE",
       "--input=/dev/null",
+      "--output=/dev/null",  // the script writes into its own log
       "--chdir=/",
   };
   AddResources(spec, options);

@@ -34,7 +34,7 @@ std::string SlurmJobName(const PartSpec& part);
 // What tells the attempts apart: the token, as Slurm's comment.
 std::string SlurmComment(const AttemptToken& token);
 
-// sbatch's options for the part's attempt, without the script and the paths of its output.
+// sbatch's options for the part's attempt, without the script. What it writes goes nowhere.
 absl::StatusOr<std::vector<std::string>> SbatchOptions(const PartSpec& part,
                                                        const SlurmRequestOptions& options);
 

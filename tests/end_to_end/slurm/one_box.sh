@@ -74,7 +74,8 @@ CONF
 slurm_start() {
   local folder=$1 node
   mkdir -p "$folder"/{munge,state,spool/t1,spool/t2,spool/t3,spool/t4}
-  chmod 700 "$folder/munge"
+  # Its socket is for all users.
+  chmod 711 "$folder/munge"
   head -c 128 /dev/urandom >"$folder/munge/key"
   chmod 400 "$folder/munge/key"
   slurm_write_configuration "$folder"

@@ -38,10 +38,11 @@ SlurmLauncherOptions FakeCluster::Options(const std::string& agent) const {
   options.state = folder_ / agent;
   options.program = fs::read_symlink("/proc/self/exe");
   options.worker = "/bin/true";
+  options.allow_root = true;
   options.commands = folder_ / "bin";
   options.poll_ms = 50;
   options.command_timeout_ms = 5'000;
-  options.folder_lease_ms = 2'000;
+  options.folder_lease_ms = 10'000;  // a busy disk takes seconds over a beat
   options.heartbeat_ms = 100;
   options.record_wait_ms = 500;
   options.record_trust_ms = 1'000;

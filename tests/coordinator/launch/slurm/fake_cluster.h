@@ -27,7 +27,7 @@ class FakeCluster {
   SlurmLauncherOptions Options(const std::string& agent = "agent") const;
   std::unique_ptr<SlurmLauncher> OpenLauncher(const std::string& agent = "agent") const;
 
-  // The files that make the scripts fail: "down", "hold", "lose", "refuse".
+  // The files that make the scripts fail: "down", "hold", "lose", "mute", "refuse".
   void Set(const std::string& what, const std::string& text = "") const;
   void Clear(const std::string& what) const;
   // The ids that sbatch gave so far.

@@ -1,11 +1,15 @@
 #include "coordinator/launch/slurm/slurm_launcher.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "coordinator/launch/slurm/slurm_attempt.h"
 #include "coordinator/launch/slurm/slurm_folder.h"
+#include "coordinator/launch/slurm/slurm_request.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/coordinator/launch/slurm/fake_cluster.h"
@@ -102,17 +106,100 @@ TEST(SlurmLauncher, AFailureSaysWhichRankAndShowsTheEndOfItsLog) {
   EXPECT_EQ(ReportOf(*launcher, killed.token()).end().signal(), SIGKILL);
 }
 
+TEST(SlurmLauncher, ALogKeepsItsNewestBytesAndDeclaresTheGap) {
+  FakeCluster cluster;
+  SlurmLauncherOptions options = cluster.Options();
+  options.log_limit_bytes = 4'000;
+  const auto launcher = SlurmLauncher::Open(options);
+  const PartSpec part =
+      ShellPart(cluster.folder() / "work", 1, 1,
+                "i=100000; while [ $i -lt 101000 ]; do echo line $i; i=$((i + 1)); done; exit 3");
+  (*launcher)->Start(part);
+  ASSERT_TRUE(WaitForState(**launcher, part.token(), PART_ENDED));
+  ReadLogChunk request;
+  *request.mutable_token() = part.token();
+  const auto first = (*launcher)->ReadLog(request);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_TRUE(first->gap());
+  EXPECT_GE(first->offset(), 12'000 - 4'000);
+  EXPECT_LE(first->offset(), 12'000 - 3'000);
+  uint64_t bytes = 0;
+  for (const auto& file : fs::directory_iterator(SlurmFolder::Of(part).path() / "logs")) {
+    if (file.path().extension() == ".log") bytes += file.file_size();
+  }
+  EXPECT_LE(bytes, 4'000);
+  request.set_tail_bytes(12);
+  EXPECT_EQ((*launcher)->ReadLog(request)->data(), "line 100999\n");
+  EXPECT_THAT(ReportOf(**launcher, part.token()).end().log_tail(),
+              testing::EndsWith("line 100999\n"));
+}
+
+TEST(SlurmLauncher, AStrangersJobWithANumberThatWasOursIsLeftAlone) {
+  FakeCluster cluster;
+  cluster.Set("hold");
+  const auto launcher = cluster.OpenLauncher();
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "true");
+  launcher->Start(part);
+  ASSERT_TRUE(
+      WaitUntil(60, [&] { return !ReportOf(*launcher, part.token()).slurm_job().empty(); }));
+  // Slurm loses the job between two looks, and gives its number again.
+  cluster.Set("mute");
+  cluster.WriteJobFile("1", "name", "another\n");
+  launcher->Stop(part.token(), CANCELLED_BY_USER, 0);
+  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
+  EXPECT_EQ(cluster.JobFile("1", "state"), "PENDING\n");
+  EXPECT_THAT(TextOf(cluster.folder() / "cancelled"), HasSubstr("1\n")) << "it was tried";
+}
+
+TEST(SlurmLauncher, WhatSlurmForgotAndLeftNoRecordEndedAsAccountingSaysOfItsName) {
+  FakeCluster cluster;
+  const auto launcher = cluster.OpenLauncher();
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "exec sleep 600");
+  launcher->Start(part);
+  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
+  cluster.Set("mute");
+  kill(std::stoi(cluster.JobFile("1", "pid")), SIGKILL);
+  // The number was given again, and accounting's last word on it is of the other job.
+  cluster.Set("accounts",
+              "1|OUT_OF_MEMORY|0:125|" + SlurmJobName(part) + "\n1|COMPLETED|0:0|another\n");
+  cluster.ForgetJob("1");
+  cluster.Clear("mute");
+  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
+  const AttemptEnd end = ReportOf(*launcher, part.token()).end();
+  EXPECT_EQ(end.kind(), AttemptEnd::USER_ERROR) << end.message();
+  EXPECT_THAT(end.message(), HasSubstr("memory"));
+}
+
+TEST(SlurmLauncher, ARootsLauncherRunsWhoWantsAJobAndRefusesRoot) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  SlurmLauncherOptions options;
+  PartSpec part;
+  part.set_user("nobody");
+  const auto nobody = SlurmUserOf(part, options);
+  ASSERT_TRUE(nobody.ok()) << nobody.status();
+  EXPECT_NE(nobody->user, 0);
+  part.set_user("root");
+  EXPECT_TRUE(absl::IsPermissionDenied(SlurmUserOf(part, options).status()));
+  // One that shares an account would be root's for everybody.
+  options.shared_account = true;
+  EXPECT_TRUE(absl::IsPermissionDenied(SlurmUserOf(part, options).status()));
+  options.allow_root = true;
+  EXPECT_EQ(SlurmUserOf(part, options)->user, 0);
+  part.set_user("nobody-of-this-name");
+  EXPECT_TRUE(absl::IsNotFound(SlurmUserOf(part, options).status()));
+}
+
 TEST(SlurmLauncher, ASubmissionWhoseAnswerWasLostRunsOnce) {
   FakeCluster cluster;
   cluster.Set("lose");
   cluster.Set("hold");
   SlurmLauncherOptions options = cluster.Options();
-  options.command_timeout_ms = 500;
+  options.command_timeout_ms = 3'000;  // enough for what sbatch does before it is silent
   const auto launcher = SlurmLauncher::Open(options);
   const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "echo ran >>ran");
   (*launcher)->Start(part);
   ASSERT_TRUE(
-      WaitUntil(10, [&] { return !ReportOf(**launcher, part.token()).slurm_job().empty(); }));
+      WaitUntil(60, [&] { return !ReportOf(**launcher, part.token()).slurm_job().empty(); }));
   cluster.Clear("lose");
   cluster.Clear("hold");
   ASSERT_TRUE(WaitForState(**launcher, part.token(), PART_ENDED));
@@ -131,7 +218,7 @@ TEST(SlurmLauncher, AnAttemptThatIsSubmittedTwiceRunsOnce) {
   ASSERT_TRUE(WaitForState(*first, part.token(), PART_RUNNING));
   const auto second = cluster.OpenLauncher("second");
   second->Start(part);
-  ASSERT_TRUE(WaitUntil(10, [&] { return cluster.Jobs().size() == 2; }));
+  ASSERT_TRUE(WaitUntil(60, [&] { return cluster.Jobs().size() == 2; }));
   cluster.Set("go");
   ASSERT_TRUE(WaitForState(*first, part.token(), PART_ENDED));
   ASSERT_TRUE(WaitForState(*second, part.token(), PART_ENDED));
@@ -167,14 +254,14 @@ TEST(SlurmLauncher, WhatIsStoppedBeforeItBeganNeverRuns) {
   const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "echo ran >>ran");
   launcher->Start(part);
   ASSERT_TRUE(
-      WaitUntil(10, [&] { return !ReportOf(*launcher, part.token()).slurm_job().empty(); }));
+      WaitUntil(60, [&] { return !ReportOf(*launcher, part.token()).slurm_job().empty(); }));
   // Slurm can't be told, and starts it afterwards.
   cluster.Set("down");
   launcher->Stop(part.token(), CANCELLED_BY_USER, 0);
   ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_STOPPING));
-  ASSERT_TRUE(WaitUntil(10, [&] { return fs::exists(SlurmFolder::Of(part).path() / "claim"); }));
+  ASSERT_TRUE(WaitUntil(60, [&] { return fs::exists(SlurmFolder::Of(part).path() / "claim"); }));
   cluster.Clear("hold");
-  ASSERT_TRUE(WaitUntil(10, [&] { return cluster.JobFile("1", "state") == "COMPLETED\n"; }));
+  ASSERT_TRUE(WaitUntil(60, [&] { return cluster.JobFile("1", "state") == "COMPLETED\n"; }));
   ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
   EXPECT_EQ(ReportOf(*launcher, part.token()).end().kind(), AttemptEnd::NEVER_STARTED);
   EXPECT_FALSE(fs::exists(cluster.folder() / "work/job-1/ran"));
@@ -189,13 +276,14 @@ TEST(SlurmLauncher, WhatIsAskedToStopSavesWithinItsGrace) {
   FakeCluster cluster;
   const auto launcher = cluster.OpenLauncher();
   const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1,
-                                  "trap 'echo saved; exit 75' USR1; while :; do sleep 0.05; done");
+                                  "trap 'echo saved; exit 75' USR1; echo ready; "
+                                  "while :; do sleep 0.05; done");
   launcher->Start(part);
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
-  launcher->Stop(part.token(), PREEMPTED, 10'000);
+  ASSERT_TRUE(WaitUntil(60, [&] { return LogOf(*launcher, part.token()) == "ready\n"; }));
+  launcher->Stop(part.token(), PREEMPTED, 60'000);
   ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
   EXPECT_EQ(ReportOf(*launcher, part.token()).end().kind(), AttemptEnd::SAVED);
-  EXPECT_EQ(LogOf(*launcher, part.token()), "saved\n");
+  EXPECT_EQ(LogOf(*launcher, part.token()), "ready\nsaved\n");
 }
 
 TEST(SlurmLauncher, WhatDoesntSaveInItsGraceIsEnded) {
@@ -263,7 +351,7 @@ TEST(SlurmLauncher, AJobThatSlurmForgotCountsAsItsRecordSays) {
   ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
   launcher.reset();  // and while it is away
   cluster.Set("go");
-  ASSERT_TRUE(WaitUntil(10, [&] { return fs::exists(SlurmFolder::Of(part).path() / "exit"); }));
+  ASSERT_TRUE(WaitUntil(60, [&] { return fs::exists(SlurmFolder::Of(part).path() / "exit"); }));
   cluster.ForgetJob("1");
   launcher = cluster.OpenLauncher();
   ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));

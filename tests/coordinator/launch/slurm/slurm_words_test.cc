@@ -19,13 +19,15 @@ TEST(SlurmWords, AnIdIsANumberWithOrWithoutItsCluster) {
 }
 
 TEST(SlurmWords, SqueuesLinesAreReadStrictly) {
-  const auto jobs = ParseSqueue("7|PENDING|n|c|(Resources|Priority)\n8|RUNNING|n||None\n");
+  const auto jobs = ParseSqueue("7|PENDING|1000|n|c|(Resources|Priority)\n8|RUNNING|0|n||None\n");
   ASSERT_TRUE(jobs.ok()) << jobs.status();
   ASSERT_EQ(jobs->size(), 2);
   EXPECT_EQ((*jobs)[0].reason, "(Resources|Priority)");
+  EXPECT_EQ((*jobs)[0].user, 1000);
   EXPECT_EQ((*jobs)[1].state, "RUNNING");
   EXPECT_TRUE(ParseSqueue("")->empty());
-  for (const char* text : {"7|PENDING|n|c", "x|PENDING|n|c|r", "7|pending|n|c|r", "slurm: error"}) {
+  for (const char* text : {"7|PENDING|0|n|c", "x|PENDING|0|n|c|r", "7|pending|0|n|c|r",
+                           "7|PENDING|root|n|c|r", "slurm: error"}) {
     EXPECT_FALSE(ParseSqueue(text).ok()) << text;
   }
 }

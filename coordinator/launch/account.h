@@ -1,6 +1,6 @@
 // The user that a job's processes run as.
-#ifndef TANREN_COORDINATOR_LAUNCH_LOCAL_ACCOUNT_H_
-#define TANREN_COORDINATOR_LAUNCH_LOCAL_ACCOUNT_H_
+#ifndef TANREN_COORDINATOR_LAUNCH_ACCOUNT_H_
+#define TANREN_COORDINATOR_LAUNCH_ACCOUNT_H_
 
 #include <sys/types.h>
 
@@ -8,9 +8,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "coordinator/launch/local/part_commands.h"
 
 namespace tanren::coordinator {
+
+struct Account {
+  std::string name;
+  std::string home;
+};
 
 struct UserIds {
   Account account;
@@ -28,4 +32,4 @@ absl::Status BecomeUser(const UserIds& user);
 
 }  // namespace tanren::coordinator
 
-#endif  // TANREN_COORDINATOR_LAUNCH_LOCAL_ACCOUNT_H_
+#endif  // TANREN_COORDINATOR_LAUNCH_ACCOUNT_H_

@@ -1,4 +1,4 @@
-#include "coordinator/launch/local/account.h"
+#include "coordinator/launch/account.h"
 
 #include <grp.h>
 #include <pwd.h>
