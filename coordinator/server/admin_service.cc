@@ -32,7 +32,9 @@ Unary* AdminService::Change(Context* context, std::string_view method, ChangeNod
                         request->evict()};
   return AnswerChange(parts_.loop, call, std::move(input), [=](const Answer& answer, ChangeCall&) {
     const Node* const node = answer.core->cluster().FindNode(request->node());
-    if (node != nullptr) *reply->mutable_node() = *node;
+    if (node == nullptr) return;
+    *reply->mutable_node() = *node;
+    reply->mutable_node()->clear_agent_key_sha256();
   });
 }
 

@@ -22,6 +22,7 @@ class Admission {
   // kInvalidArgument for a call that isn't a stream and has no deadline.
   absl::StatusOr<Caller> Admit(const grpc::CallbackServerContext& context,
                                std::string_view method) const;
+  const Credentials& credentials() const { return credentials_; }
 
  private:
   const Credentials& credentials_;

@@ -14,14 +14,17 @@ namespace {
 // Messages that wait for an agent which takes none: log questions are one for each follower and
 // rank, remote starts one for each node of a gang.
 constexpr size_t kWaitingMessages = 16'384;
+// Before it has joined an agent sends a report and what it could not send earlier.
+constexpr size_t kEarlyMessages = 256;
 
-// Whether work of one job is on both nodes.
+// Whether an attempt is on both nodes: also where its part has ended on one, whose daemon's end is
+// still to be told.
 bool ShareJob(const Cluster& cluster, const std::string& one, const std::string& other) {
   const auto first = cluster.loads.find(one);
   const auto second = cluster.loads.find(other);
   if (first == cluster.loads.end() || second == cluster.loads.end()) return false;
-  for (const uint64_t job : first->second.jobs) {
-    if (second->second.jobs.contains(job)) return true;
+  for (const uint64_t job : first->second.named) {
+    if (second->second.named.contains(job)) return true;
   }
   return false;
 }
@@ -38,18 +41,29 @@ void AgentStream::OnReadDone(bool ok) {
 
 bool AgentStream::Handle() {
   if (node_.empty()) return HandleJoin();
-  switch (incoming_.kind_case()) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!joined_) {
+      if (early_.size() < kEarlyMessages) early_.push_back(std::move(incoming_));
+      return true;
+    }
+  }
+  return Dispatch(incoming_);
+}
+
+bool AgentStream::Dispatch(AgentMessage& message) {
+  switch (message.kind_case()) {
     case AgentMessage::kReport:
-      PostReport(std::move(*incoming_.mutable_report()));
+      PostReport(std::move(*message.mutable_report()));
       return true;
     case AgentMessage::kLogChunk:
-      HandleLogChunk();
+      HandleLogChunk(std::move(*message.mutable_log_chunk()));
       return true;
     case AgentMessage::kRemoteStart:
-      HandleRemoteStart();
+      HandleRemoteStart(std::move(*message.mutable_remote_start()));
       return true;
     case AgentMessage::kRemoteEnd:
-      HandleRemoteEnd();
+      HandleRemoteEnd(std::move(*message.mutable_remote_end()));
       return true;
     case AgentMessage::kJoin:
       End(ToGrpc(absl::FailedPreconditionError("this stream has joined already")));
@@ -71,21 +85,82 @@ bool AgentStream::HandleJoin() {
     return false;
   }
   node_ = incoming_.join().name();
-  const absl::Status posted = parts_.agents.Join(node_, Self(), [this] {
-    return parts_.loop.PostOfAgent(
-        JoinInput{std::move(*incoming_.mutable_join()), stream_},
-        [self = Self()](const Answer& answer) { self->OnJoined(answer.status); });
-  });
+  if (const absl::Status joiner = CheckJoiner(); !joiner.ok()) {
+    Refuse(joiner);
+    return false;
+  }
+  const absl::Status posted =
+      parts_.loop.ReadOfAgent([self = Self()](const absl::Status& status, const View* view) {
+        if (!status.ok()) return self->End(ToGrpc(status));
+        self->Join(*view);
+      });
   if (!posted.ok()) End(ToGrpc(posted));
   return posted.ok();
 }
 
-void AgentStream::OnJoined(const absl::Status& status) {
-  if (status.ok()) {
-    parts_.agents.Accept(node_, this);
-  } else {
-    End(ToGrpc(status));
+absl::Status AgentStream::CheckJoiner() {
+  TANREN_ASSIGN_OR_RETURN(const bool vouched,
+                          IsVouchedFor(identity_, node_, parts_.admission.credentials()));
+  TANREN_ASSIGN_OR_RETURN(std::string hash, HashOfNodeKey(incoming_.node_key()));
+  join_ = {std::move(*incoming_.mutable_join()), stream_, vouched};
+  *join_.node.mutable_agent_key_sha256() = std::move(hash);
+  incoming_.Clear();
+  return absl::OkStatus();
+}
+
+void AgentStream::Join(const View& view) {
+  const Node* const known = view.core.cluster().FindNode(node_);
+  if (const absl::Status claim = CheckClaim(join_, known); !claim.ok()) return Refuse(claim);
+  claims_ = !join_.node.agent_key_sha256().empty() &&
+            (known == nullptr || known->agent_key_sha256() != join_.node.agent_key_sha256());
+  const absl::Status posted = parts_.agents.Join(node_, Self(), [this] {
+    return parts_.loop.PostOfAgent(
+        join_, [self = Self()](const Answer& answer) { self->OnJoined(answer.status); });
+  });
+  bool closed = false;
+  {
+    const std::lock_guard lock(mutex_);
+    closed = closed_;
   }
+  if (closed) return Leave();  // meanwhile
+  if (!posted.ok()) return End(ToGrpc(posted));
+  HandleEarly();
+}
+
+void AgentStream::HandleEarly() {
+  while (true) {
+    AgentMessage message;
+    {
+      const std::lock_guard lock(mutex_);
+      joined_ = early_.empty();
+      if (joined_) return;
+      message = std::move(early_.front());
+      early_.pop_front();
+    }
+    if (!Dispatch(message)) return;
+  }
+}
+
+void AgentStream::OnJoined(const absl::Status& status) {
+  if (!status.ok()) return Refuse(status);
+  if (claims_)
+    NoteInAudit(fmt::format("node {}: claimed with token {}", node_, identity_.token), status);
+  parts_.agents.Accept(node_, this);
+}
+
+void AgentStream::Refuse(const absl::Status& status) {
+  if (absl::IsPermissionDenied(status) && refused_.IsNews(node_)) {
+    LogWarning("{} was refused: {}", identity_.peer, std::string(status.message()));
+    NoteInAudit(fmt::format("node {} with token {}", node_, identity_.token), status);
+  }
+  End(ToGrpc(status));
+}
+
+void AgentStream::NoteInAudit(const std::string& what, const absl::Status& outcome) {
+  if (parts_.audit == nullptr) return;
+  const absl::Status written = parts_.audit->Append(
+      {SystemNow().wall_ms, identity_.user, "Agents.Serve", what, "", outcome});
+  if (!written.ok()) LogError("audit: {}", std::string(written.message()));
 }
 
 // An agent that reports faster than the loop takes it has its newest report taken.
@@ -119,20 +194,19 @@ void AgentStream::OnReportAnswered(const absl::Status& status) {
   if (next.has_value()) PostReport(*std::move(next));
 }
 
-void AgentStream::HandleLogChunk() {
+void AgentStream::HandleLogChunk(LogChunk chunk) {
   LogAnswered answered;
   {
     const std::lock_guard lock(mutex_);
-    const auto found = asked_.find(incoming_.log_chunk().request());
+    const auto found = asked_.find(chunk.request());
     if (found == asked_.end()) return;
     answered = std::move(found->second);
     asked_.erase(found);
   }
-  answered(std::move(*incoming_.mutable_log_chunk()));
+  answered(std::move(chunk));
 }
 
-void AgentStream::HandleRemoteStart() {
-  RemoteStart start = std::move(*incoming_.mutable_remote_start());
+void AgentStream::HandleRemoteStart(RemoteStart start) {
   auto refuse = [self = Self(), request = start.request()](const std::string& why) {
     CoordinatorMessage message;
     message.mutable_remote_end()->set_request(request);
@@ -162,8 +236,7 @@ void AgentStream::HandleRemoteStart() {
   if (!posted.ok()) refuse(std::string(posted.message()));
 }
 
-void AgentStream::HandleRemoteEnd() {
-  RemoteEnd end = std::move(*incoming_.mutable_remote_end());
+void AgentStream::HandleRemoteEnd(RemoteEnd end) {
   const absl::Status posted =
       parts_.loop.ReadOfAgent([self = Self(), end](const absl::Status& status, const View* view) {
         if (!status.ok()) return;
@@ -238,7 +311,10 @@ void AgentStream::Closed() {
   for (auto& [request, answered] : asked) {
     answered(absl::UnavailableError("the stream of node " + node_ + " ended"));
   }
-  if (node_.empty()) return;
+  if (!node_.empty()) Leave();
+}
+
+void AgentStream::Leave() {
   parts_.agents.Leave(node_, this, [this] {
     LogInfo("node {}: its stream ended", node_);
     return parts_.loop.PostOfAgent(LeaveInput{node_, stream_}, nullptr);

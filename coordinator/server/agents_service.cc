@@ -17,10 +17,10 @@ grpc::ServerUnaryReactor* AgentsService::Hello(grpc::CallbackServerContext* cont
 AgentReactor* AgentsService::Serve(grpc::CallbackServerContext* context) {
   const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Agents.Serve");
   if (!caller.ok()) return new RefusedStream<AgentReactor>(ToGrpc(caller.status()));
-  auto stream = std::make_shared<AgentStream>(context, parts_);
-  if (!parts_.streams.Add(stream)) {
-    return new RefusedStream<AgentReactor>(
-        {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams are open"});
+  auto stream =
+      std::make_shared<AgentStream>(context, parts_, IdentityOf(*context, *caller), refused_);
+  if (const absl::Status added = parts_.streams.Add(stream, *caller); !added.ok()) {
+    return new RefusedStream<AgentReactor>(ToGrpc(added));
   }
   stream->Begin();
   return stream.get();

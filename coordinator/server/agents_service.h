@@ -2,6 +2,7 @@
 #ifndef TANREN_COORDINATOR_SERVER_AGENTS_SERVICE_H_
 #define TANREN_COORDINATOR_SERVER_AGENTS_SERVICE_H_
 
+#include "coordinator/server/agent_identity.h"
 #include "coordinator/server/coordinator_parts.h"
 #include "proto/coordinator.grpc.pb.h"
 
@@ -18,6 +19,7 @@ class AgentsService final : public Agents::CallbackService {
 
  private:
   const CoordinatorParts parts_;
+  RefusedAgents refused_;
 };
 
 }  // namespace tanren::coordinator

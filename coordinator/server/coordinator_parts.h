@@ -2,6 +2,9 @@
 #ifndef TANREN_COORDINATOR_SERVER_COORDINATOR_PARTS_H_
 #define TANREN_COORDINATOR_SERVER_COORDINATOR_PARTS_H_
 
+#include <cstdint>
+#include <functional>
+
 #include "coordinator/server/admission.h"
 #include "coordinator/server/agent_hub.h"
 #include "coordinator/server/audit.h"
@@ -22,6 +25,8 @@ struct CoordinatorParts {
   TaskThread& tasks;
   TaskThread& slow_tasks;  // those that take seconds
   AuditLog* audit;         // null: none is kept
+  // When the listener's certificate ends, since the epoch; 0, or no function: it has none.
+  const std::function<int64_t()>& certificate_expires_ms;
 };
 
 }  // namespace tanren::coordinator

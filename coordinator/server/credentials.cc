@@ -41,17 +41,6 @@ absl::StatusOr<std::string> RandomHex(size_t size) {
   return absl::BytesToHexString(bytes);
 }
 
-std::string Sha256(std::string_view text) {
-  std::string hash(kHashBytes, '\0');
-  unsigned size = 0;
-  if (EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(hash.data()), &size,
-                 EVP_sha256(), nullptr) != 1 ||
-      size != kHashBytes) {
-    return "";  // equals no hash
-  }
-  return hash;
-}
-
 // In a time that doesn't depend on where they differ.
 bool SameHash(std::string_view a, std::string_view b) {
   return a.size() == kHashBytes && b.size() == kHashBytes &&
@@ -78,16 +67,16 @@ std::optional<TokenParts> PartsOf(std::string_view authorization) {
   return TokenParts{token.substr(0, end), token.substr(end + 1)};
 }
 
-absl::Status CheckUser(const std::string& user) {
-  const bool good = !user.empty() && user.size() <= 64 && user[0] != '-' && user[0] != '.' &&
-                    std::all_of(user.begin(), user.end(), [](unsigned char c) {
+absl::Status CheckName(std::string_view kind, const std::string& name) {
+  const bool good = !name.empty() && name.size() <= 64 && name[0] != '-' && name[0] != '.' &&
+                    std::all_of(name.begin(), name.end(), [](unsigned char c) {
                       return absl::ascii_isalnum(c) || c == '.' || c == '_' || c == '-';
                     });
   if (good) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format(
-      "user \"{}\": expected 1 to 64 letters, digits, \".\", \"_\", \"-\", not beginning "
-      "with \"-\" or \".\"",
-      OnOneLine(user)));
+  return absl::InvalidArgumentError(
+      fmt::format("{} \"{}\": expected 1 to 64 letters, digits, \".\", \"_\", \"-\", not beginning "
+                  "with \"-\" or \".\"",
+                  kind, OnOneLine(name)));
 }
 
 absl::Status CheckRoles(const std::vector<std::string>& roles) {
@@ -107,11 +96,30 @@ absl::Status CheckRoles(const std::vector<std::string>& roles) {
   return absl::OkStatus();
 }
 
+absl::Status StandingOf(const Credential& credential, int64_t now_ms) {
+  if (credential.revoked_ms() != 0) return absl::UnauthenticatedError("the token was revoked");
+  if (credential.expires_ms() != 0 && credential.expires_ms() <= now_ms) {
+    return absl::UnauthenticatedError("the token has expired");
+  }
+  return absl::OkStatus();
+}
+
 Record RecordOf(const Credential& credential) {
   return {RecordKind::kCredential, credential.id(), credential.SerializeAsString()};
 }
 
 }  // namespace
+
+std::string Sha256(std::string_view text) {
+  std::string hash(kHashBytes, '\0');
+  unsigned size = 0;
+  if (EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(hash.data()), &size,
+                 EVP_sha256(), nullptr) != 1 ||
+      size != kHashBytes) {
+    return "";  // equals no hash
+  }
+  return hash;
+}
 
 std::string_view RoleName(CallerRole role) {
   switch (role) {
@@ -146,8 +154,7 @@ absl::Status Credentials::Apply(const Record& record) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Caller> Credentials::Check(std::string_view authorization,
-                                          std::span<const CallerRole> allowed) const {
+absl::StatusOr<Credential> Credentials::Find(std::string_view authorization) const {
   const auto denied = [] {
     return absl::UnauthenticatedError("a valid token is needed (authorization: Bearer TOKEN)");
   };
@@ -162,11 +169,28 @@ absl::StatusOr<Caller> Credentials::Check(std::string_view authorization,
   }
   // One that isn't known has no hash, which nothing equals.
   if (!SameHash(hash, credential.secret_sha256())) return denied();
-  if (credential.revoked_ms() != 0) return absl::UnauthenticatedError("the token was revoked");
-  if (credential.expires_ms() != 0 && credential.expires_ms() <= wall_ms_()) {
-    return absl::UnauthenticatedError("the token has expired");
-  }
-  Caller caller{credential.user(), {credential.roles().begin(), credential.roles().end()}};
+  TANREN_RETURN_IF_ERROR(StandingOf(credential, wall_ms_()));
+  return credential;
+}
+
+absl::Status Credentials::CheckToken(std::string_view authorization) const {
+  return Find(authorization).status();
+}
+
+absl::Status Credentials::Standing(std::string_view id) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) return absl::UnauthenticatedError("there is no such token");
+  return StandingOf(found->second, wall_ms_());
+}
+
+absl::StatusOr<Caller> Credentials::Check(std::string_view authorization,
+                                          std::span<const CallerRole> allowed) const {
+  TANREN_ASSIGN_OR_RETURN(const Credential credential, Find(authorization));
+  Caller caller{credential.user(),
+                {credential.roles().begin(), credential.roles().end()},
+                credential.id(),
+                credential.node()};
   for (const CallerRole role : allowed) {
     if (caller.Has(role)) return caller;
   }
@@ -179,8 +203,14 @@ absl::StatusOr<Caller> Credentials::Check(std::string_view authorization,
 }
 
 absl::StatusOr<IssuedToken> Credentials::Issue(const Wanted& wanted) const {
-  TANREN_RETURN_IF_ERROR(CheckUser(wanted.user));
+  TANREN_RETURN_IF_ERROR(CheckName("user", wanted.user));
   TANREN_RETURN_IF_ERROR(CheckRoles(wanted.roles));
+  if (!wanted.node.empty()) {
+    TANREN_RETURN_IF_ERROR(CheckName("node", wanted.node));
+    if (wanted.roles[0] != RoleName(CallerRole::kAgent)) {
+      return absl::InvalidArgumentError("only a token of role agent is for a node");
+    }
+  }
   const int64_t now = wall_ms_();
   if (wanted.expires_ms != 0 && wanted.expires_ms <= now) {
     return absl::InvalidArgumentError(
@@ -215,6 +245,7 @@ absl::StatusOr<IssuedToken> Credentials::Issue(const Wanted& wanted) const {
   credential.set_expires_ms(wanted.expires_ms);
   credential.set_created_by(wanted.by);
   credential.set_request_id(wanted.request_id);
+  credential.set_node(wanted.node);
   issued.record = RecordOf(credential);
   return issued;
 }
@@ -251,9 +282,16 @@ bool Credentials::HasValid(CallerRole role) const {
   const std::shared_lock lock(mutex_);
   return std::any_of(by_id_.begin(), by_id_.end(), [&](const auto& entry) {
     const Credential& credential = entry.second;
-    return credential.revoked_ms() == 0 &&
-           (credential.expires_ms() == 0 || credential.expires_ms() > now) &&
+    return StandingOf(credential, now).ok() &&
            std::count(credential.roles().begin(), credential.roles().end(), RoleName(role)) > 0;
+  });
+}
+
+bool Credentials::NodeHasItsOwn(std::string_view node) const {
+  const int64_t now = wall_ms_();
+  const std::shared_lock lock(mutex_);
+  return std::any_of(by_id_.begin(), by_id_.end(), [&](const auto& entry) {
+    return entry.second.node() == node && StandingOf(entry.second, now).ok();
   });
 }
 

@@ -32,9 +32,14 @@ enum class CallerRole {
 };
 std::string_view RoleName(CallerRole role);
 
+// 32 bytes; "", which is no hash, where OpenSSL fails.
+std::string Sha256(std::string_view text);
+
 struct Caller {
   std::string user;
   std::set<std::string> roles;  // by name
+  std::string token;            // its id
+  std::string node;             // of an agent: the one node that the token is for; empty: any
 
   bool Has(CallerRole role) const { return roles.contains(std::string(RoleName(role))); }
 };
@@ -68,13 +73,19 @@ class Credentials {
     return Check(authorization, {needed});
   }
 
+  // The same without asking for a role.
+  absl::Status CheckToken(std::string_view authorization) const;
+  // Whether a token that was good, by its id, still is; kUnauthenticated says why not.
+  absl::Status Standing(std::string_view id) const;
+
   // A new token. kInvalidArgument: the user's name (1 to 64 letters, digits, ".", "_", "-"), no or
-  // an unknown role, "agent" beside another role, an end before now; kAlreadyExists: `by` made one
-  // with this request id before.
+  // an unknown role, "agent" beside another role, a node's token of another role, an end before
+  // now; kAlreadyExists: `by` made one with this request id before.
   struct Wanted {
     std::string user;
     std::vector<std::string> roles;
     int64_t expires_ms = 0;  // 0: never
+    std::string node = {};   // of role agent: the one node that it is for; empty: any
     std::string by;
     std::string request_id;
   };
@@ -88,8 +99,13 @@ class Credentials {
   std::vector<Credential> List() const;
   // Whether there is a token with this role that is good now.
   bool HasValid(CallerRole role) const;
+  // Whether there is one that is good now and for this node alone.
+  bool NodeHasItsOwn(std::string_view node) const;
 
  private:
+  // The token that the header holds, if it is good now.
+  absl::StatusOr<Credential> Find(std::string_view authorization) const;
+
   std::function<int64_t()> wall_ms_;
   mutable std::shared_mutex mutex_;
   std::map<std::string, Credential, std::less<>> by_id_;

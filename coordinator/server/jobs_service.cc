@@ -27,10 +27,9 @@ absl::Status NoJob(uint64_t job) {
 
 // Begins a stream that was let in.
 template <typename Reactor, typename TheStream>
-Reactor* Open(OpenStreams& streams, std::shared_ptr<TheStream> stream) {
-  if (!streams.Add(stream)) {
-    return new RefusedStream<Reactor>(
-        {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams are open"});
+Reactor* Open(OpenStreams& streams, const Caller& caller, std::shared_ptr<TheStream> stream) {
+  if (const absl::Status added = streams.Add(stream, caller); !added.ok()) {
+    return new RefusedStream<Reactor>(ToGrpc(added));
   }
   stream->Begin();
   return stream.get();
@@ -153,7 +152,7 @@ grpc::ServerWriteReactor<HistoryEvent>* JobsService::Watch(Context* context,
                                                            const WatchRequest* request) {
   const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.Watch");
   if (!caller.ok()) return new RefusedStream<WatchReactor>(ToGrpc(caller.status()));
-  return Open<WatchReactor>(parts_.streams,
+  return Open<WatchReactor>(parts_.streams, *caller,
                             std::make_shared<WatchStream>(context, parts_, *caller, *request));
 }
 
@@ -161,7 +160,8 @@ grpc::ServerWriteReactor<LogReply>* JobsService::ReadLog(Context* context,
                                                          const LogRequest* request) {
   const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.ReadLog");
   if (!caller.ok()) return new RefusedStream<LogReactor>(ToGrpc(caller.status()));
-  return Open<LogReactor>(parts_.streams, std::make_shared<LogStream>(context, parts_, *request));
+  return Open<LogReactor>(parts_.streams, *caller,
+                          std::make_shared<LogStream>(context, parts_, *request));
 }
 
 Unary* JobsService::ListNodes(Context* context, const ListNodesRequest* request,
@@ -187,6 +187,9 @@ Unary* JobsService::Status(Context* context, const StatusRequest* request, Statu
     const absl::Status accepting = parts_.loop.accepting();
     reply->set_accepting(accepting.ok());
     reply->set_problem(std::string(accepting.message()));
+    if (parts_.certificate_expires_ms) {
+      reply->set_certificate_expires_ms(parts_.certificate_expires_ms());
+    }
     return absl::OkStatus();
   });
 }

@@ -83,11 +83,13 @@ int RestoreFrom(const Arguments& arguments) {
 }
 
 // Waits for SIGTERM or SIGINT, or until the store has failed for good.
-absl::Status WaitForEnd(const sigset_t& signals, Server& server) {
+// Meanwhile certificates are looked at, at SIGHUP at once.
+absl::Status WaitForEnd(const sigset_t& signals, Server& server, ServerCertificates* certificates) {
   while (true) {
     const timespec second{1, 0};
     const int signal = sigtimedwait(&signals, nullptr, &second);
-    if (signal > 0) {
+    if (certificates != nullptr) certificates->Look(SystemNow().wall_ms);
+    if (signal > 0 && signal != SIGHUP) {
       LogInfo("signal {}: going down", signal);
       return absl::OkStatus();
     }
@@ -115,13 +117,19 @@ int Serve(const Arguments& arguments) {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
   ServerOptions options;
   auto security = MakeServerCredentials(arguments.tls, arguments.listen);
   if (!security.ok()) return Complain(kWrongOptions, security.status());
-  options.security = *security;
+  options.security = security->credentials;
+  if (security->certificates != nullptr) {
+    options.certificate_expires_ms = [certificates = security->certificates] {
+      return certificates->expires_ms();
+    };
+  }
   options.listen = arguments.listen;
   options.loop.core.allow_commands = arguments.allow_commands;
   options.folder = arguments.state;
@@ -144,7 +152,7 @@ int Serve(const Arguments& arguments) {
   if (const absl::Status metrics = ServeMetrics(arguments, **server); !metrics.ok()) {
     return Complain(kCantStart, metrics);
   }
-  const absl::Status ended = WaitForEnd(signals, **server);
+  const absl::Status ended = WaitForEnd(signals, **server, security->certificates.get());
   // SIGALRM's default ends the process, should anything below hang.
   alarm(kShutdownSeconds);
   (*server)->Shutdown();

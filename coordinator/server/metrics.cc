@@ -59,6 +59,10 @@ class Asked final : public prometheus::Collectable {
     Add("queued_inputs", "Inputs that wait for the loop", sources_.queued(), families);
     Add("open_streams", "Watchers and log readers", sources_.streams(), families);
     Add("connected_agents", "Agents whose stream is open", sources_.agents(), families);
+    if (sources_.certificate_expires_ms) {
+      Add("certificate_expires_seconds", "When the listener's certificate ends, since the epoch",
+          sources_.certificate_expires_ms() / 1000, families);
+    }
     const absl::StatusOr<StatusReply> status = sources_.status();
     Add("up", "1 if the last durable state could be read", status.ok() ? 1 : 0, families);
     if (status.ok()) AddStatus(*status, families);

@@ -26,6 +26,8 @@ class Metrics {
     std::function<size_t()> queued;   // inputs that wait
     std::function<size_t()> streams;  // of watchers and log readers
     std::function<size_t()> agents;   // that are connected
+    // Of the listener, since the epoch; null: it has no certificate.
+    std::function<int64_t()> certificate_expires_ms;
   };
 
   Metrics();

@@ -42,7 +42,8 @@ absl::StatusOr<StatusReply> AskStatus(Loop& loop, const std::shared_ptr<StatusCo
 }  // namespace
 
 Metrics::Sources SourcesOf(Loop& loop, std::function<size_t()> streams,
-                           std::function<size_t()> agents) {
+                           std::function<size_t()> agents,
+                           std::function<int64_t()> certificate_expires_ms) {
   Metrics::Sources sources;
   // Of the loop's thread alone.
   auto counts = std::make_shared<StatusCounts>();
@@ -50,6 +51,7 @@ Metrics::Sources SourcesOf(Loop& loop, std::function<size_t()> streams,
   sources.queued = [&loop] { return loop.queued(); };
   sources.streams = std::move(streams);
   sources.agents = std::move(agents);
+  sources.certificate_expires_ms = std::move(certificate_expires_ms);
   return sources;
 }
 

@@ -11,6 +11,7 @@
 #include "coordinator/server/first_tokens.h"
 #include "coordinator/server/jobs_service.h"
 #include "coordinator/server/metrics_sources.h"
+#include "coordinator/server/token_check.h"
 #include "coordinator/wire/channel.h"
 #include "coordinator/wire/protocol.h"
 #include "fmt/format.h"
@@ -24,6 +25,10 @@ namespace tanren::coordinator {
 namespace {
 
 constexpr std::chrono::milliseconds kLookEvery{200};
+constexpr int kLooksBetweenTokens = 5;
+// Of a connection that says nothing, and of one that nobody calls by.
+constexpr int kHandshakeMs = 10'000;
+constexpr int kIdleMs = 10 * 60'000;
 // For connections and messages, together.
 constexpr size_t kMemory = size_t{1} << 30;
 constexpr int kStreamsOfConnection = 1024;
@@ -36,6 +41,8 @@ void Configure(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsOfConnection);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kLongestMetadata);
+  builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, kIdleMs);
   // A peer that vanished without a word is known after these together; its own pings are allowed.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
@@ -53,8 +60,15 @@ class Server::Services {
  public:
   Services(const CoreOptions& core_options, Server& server)
       : admission(server.credentials_),
-        parts{core_options,     admission,      *server.loop_,       server.agents_,
-              *server.streams_, *server.tasks_, *server.slow_tasks_, server.audit_.get()},
+        parts{core_options,
+              admission,
+              *server.loop_,
+              server.agents_,
+              *server.streams_,
+              *server.tasks_,
+              *server.slow_tasks_,
+              server.audit_.get(),
+              server.options_.certificate_expires_ms},
         jobs(parts),
         admin(parts, server.credentials_),
         agents(parts) {}
@@ -113,6 +127,7 @@ absl::Status Server::Listen() {
     security = grpc::experimental::LocalServerCredentials(
         options_.listen.starts_with("unix:") ? UDS : LOCAL_TCP);
   }
+  security->SetAuthMetadataProcessor(std::make_shared<TokenCheck>(credentials_));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   Configure(builder);
@@ -140,11 +155,16 @@ absl::Status Server::Listen() {
 absl::Status Server::ServeMetrics(const std::string& address) {
   return metrics_.Listen(address,
                          SourcesOf(
-                             *loop_, [this] { return streams(); }, [this] { return agents(); }));
+                             *loop_, [this] { return streams(); }, [this] { return agents(); },
+                             options_.certificate_expires_ms));
 }
 
 void Server::Look() {
   for (const auto& stream : streams_->All()) stream->Look();
+  if (++looks_ % kLooksBetweenTokens == 0) {
+    streams_->EndUnlessGood(
+        [this](const std::string& token) { return credentials_.Standing(token); });
+  }
   const std::lock_guard lock(look_mutex_);
   if (!listening_) return;
   if (auto* health = server_->GetHealthCheckService()) {

@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -29,6 +31,8 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:0";
   // Null: loopback's, which take no other address.
   std::shared_ptr<grpc::ServerCredentials> security;
+  // When its certificate ends, since the epoch, for those who ask how it is; null: it has none.
+  std::function<int64_t()> certificate_expires_ms;
   size_t stream_limit = 20'000;
   // Where the first start leaves admin.token and agent.token, and the audit is kept; empty:
   // neither.
@@ -77,6 +81,7 @@ class Server {
   std::string address_;
   std::mutex look_mutex_;
   bool listening_ = false;  // guarded by look_mutex_
+  uint64_t looks_ = 0;      // of the task thread
   bool down_ = false;
   std::mutex down_mutex_;
   std::condition_variable down_changed_;

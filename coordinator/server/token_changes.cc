@@ -22,6 +22,7 @@ TokenInfo ShownToken(const Credential& credential) {
   info.set_expires_ms(credential.expires_ms());
   info.set_revoked_ms(credential.revoked_ms());
   info.set_created_by(credential.created_by());
+  info.set_node(credential.node());
   return info;
 }
 
@@ -58,6 +59,7 @@ void TokenChanges::Issue(const Caller& caller, const IssueTokenRequest& request,
   wanted.user = request.user();
   wanted.roles.assign(request.roles().begin(), request.roles().end());
   if (request.valid_ms() != 0) wanted.expires_ms = SystemNow().wall_ms + request.valid_ms();
+  wanted.node = request.node();
   wanted.by = caller.user;
   wanted.request_id = request.request_id();
   absl::StatusOr<IssuedToken> issued = credentials_.Issue(wanted);

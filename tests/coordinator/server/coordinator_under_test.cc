@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
@@ -92,9 +94,11 @@ void CoordinatorUnderTest::Start(ServerOptions options) {
 void CoordinatorUnderTest::Stop() { server_.reset(); }
 
 std::string CoordinatorUnderTest::TokenFor(const std::string& user,
-                                           const std::vector<std::string>& roles) {
+                                           const std::vector<std::string>& roles,
+                                           const std::string& node) {
   IssueTokenRequest request;
-  request.set_request_id("token-of-" + user);
+  request.set_request_id("token-of-" + user + node);
+  request.set_node(node);
   request.set_user(user);
   for (const std::string& role : roles) request.add_roles(role);
   IssueTokenReply reply;
@@ -103,6 +107,13 @@ std::string CoordinatorUnderTest::TokenFor(const std::string& user,
   const grpc::Status status = admin()->IssueToken(&context, request, &reply);
   EXPECT_TRUE(status.ok()) << status.error_message();
   return reply.token();
+}
+
+std::vector<std::string> CoordinatorUnderTest::Audited(const std::string& text) const {
+  std::vector<std::string> lines =
+      absl::StrSplit(ReadFile(folder_ / "audit.jsonl").value_or(""), '\n', absl::SkipEmpty());
+  std::erase_if(lines, [&](const std::string& line) { return !absl::StrContains(line, text); });
+  return lines;
 }
 
 uint64_t CoordinatorUnderTest::Submit(const std::string& request_id, grpc::Status* status) {

@@ -37,7 +37,10 @@ class CoordinatorUnderTest {
   const std::string& address() const { return address_; }
   std::shared_ptr<grpc::Channel> channel() const { return channel_; }
   // A token of its own for these roles.
-  std::string TokenFor(const std::string& user, const std::vector<std::string>& roles);
+  std::string TokenFor(const std::string& user, const std::vector<std::string>& roles,
+                       const std::string& node = "");
+  // Lines of the audit that hold the text.
+  std::vector<std::string> Audited(const std::string& text) const;
 
   std::unique_ptr<Jobs::Stub> jobs() const { return Jobs::NewStub(channel_); }
   std::unique_ptr<Admin::Stub> admin() const { return Admin::NewStub(channel_); }

@@ -12,7 +12,7 @@ constexpr std::chrono::seconds kPatience{10};
 }  // namespace
 
 FakeAgent::FakeAgent(const std::shared_ptr<grpc::Channel>& channel, const std::string& token,
-                     const std::string& node)
+                     const std::string& node, const std::string& key)
     : stub_(Agents::NewStub(channel)) {
   context_.AddMetadata("authorization", "Bearer " + token);
   stream_ = stub_->Serve(&context_);
@@ -23,6 +23,7 @@ FakeAgent::FakeAgent(const std::shared_ptr<grpc::Channel>& channel, const std::s
   join.mutable_join()->set_memory_bytes(int64_t{8} << 30);
   join.mutable_join()->set_launcher("local");
   join.mutable_join()->set_incarnation("first-" + node);
+  join.set_node_key(key);
   stream_->Write(join);
   reader_ = std::thread([this] { Read(); });
 }

@@ -18,9 +18,9 @@ namespace tanren::coordinator {
 
 class FakeAgent {
  public:
-  // Joins as a node of eight cores.
+  // Joins as a node of eight cores; with a key, if there is one.
   FakeAgent(const std::shared_ptr<grpc::Channel>& channel, const std::string& token,
-            const std::string& node);
+            const std::string& node, const std::string& key = "");
   ~FakeAgent();
 
   // Everything that it holds now.

@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "coordinator/wire/certificates.h"
 #include "coordinator/wire/channel.h"
+#include "coordinator/wire/identity.h"
 #include "fmt/format.h"
 #include "gmock/gmock.h"
 #include "grpcpp/create_channel.h"
@@ -19,6 +21,7 @@
 #include "proto/coordinator.grpc.pb.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -58,8 +61,8 @@ class TlsTest : public ::testing::Test {
   void Serve(const TlsOptions& options) {
     grpc::ServerBuilder builder;
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddListeningPort("127.0.0.1:0",
-                             ValueOrThrow(MakeServerCredentials(options, "127.0.0.1:0")), &port_);
+    security_ = ValueOrThrow(MakeServerCredentials(options, "127.0.0.1:0"));
+    builder.AddListeningPort("127.0.0.1:0", security_.credentials, &port_);
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     ASSERT_NE(server_, nullptr);
@@ -93,6 +96,7 @@ class TlsTest : public ::testing::Test {
   static inline const fs::path other_ = folder_ / "other";
   static inline const fs::path token_ = folder_ / "token";
   int port_ = 0;
+  ListenerSecurity security_;
   OpenJobs service_;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -162,6 +166,130 @@ TEST_F(TlsTest, AnotherAddressIsRefusedWithoutTls) {
   }
   for (const char* listen : {"127.0.0.1:0", "[::1]:7411", "localhost:7411", "unix:/tmp/x"}) {
     EXPECT_TRUE(MakeServerCredentials({}, listen).ok()) << listen;
+  }
+}
+
+// The coordinator's certificate and key in a folder of the test's own, to be replaced.
+class RenewalTest : public TlsTest {
+ protected:
+  void SetUp() override {
+    ThrowIfError(InitTls({.folder = own_, .valid_days = 10}));
+    options_ = {own_ / "coordinator.crt", own_ / "coordinator.key", own_ / "ca.crt"};
+    Serve(options_);
+  }
+  // Copies a pair of files over the coordinator's, the key first, and has it looked at.
+  void Replace(const fs::path& stem) {
+    for (const char* suffix : {".key", ".crt"}) {
+      ThrowIfError(WriteFileAtomically(own_.string() + "/coordinator" + suffix,
+                                       ValueOrThrow(ReadFile(stem.string() + suffix)),
+                                       std::string(suffix) == ".key" ? 0600 : 0644));
+    }
+    Look();
+  }
+  // As the coordinator does every second.
+  void Look() {
+    security_.certificates->Look(NowMs());
+    security_.certificates->Look(NowMs());
+  }
+  // Until connections that begin now are answered so; fails the test after 20 s.
+  void WaitFor(const fs::path& ca, const fs::path& identity, absl::StatusCode code) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    absl::Status last = Call(ca, identity);
+    while (last.code() != code && std::chrono::steady_clock::now() < until) {
+      last = Call(ca, identity);
+    }
+    EXPECT_EQ(last.code(), code) << last;
+  }
+
+  const TemporaryFolder temporary_;
+  const fs::path own_ = temporary_.path() / "tls";
+  TlsOptions options_;
+};
+
+TEST_F(RenewalTest, ARenewedCertificateIsTakenWhileConnectionsGoOn) {
+  const Channel before = ValueOrThrow(Channel::Open({.address = fmt::format("127.0.0.1:{}", port_),
+                                                     .token_file = token_,
+                                                     .ca_file = own_ / "ca.crt",
+                                                     .certificate_file = own_ / "client.crt",
+                                                     .key_file = own_ / "client.key"}));
+  const auto hello = [&] {
+    grpc::ClientContext context;
+    before.Prepare(context, 5);
+    HelloReply reply;
+    return FromGrpc(Jobs::NewStub(before.grpc())->Hello(&context, HelloRequest(), &reply));
+  };
+  ASSERT_TRUE(hello().ok());
+  const int64_t expired_ms = security_.certificates->expires_ms();
+  ThrowIfError(RenewTls({.folder = own_, .valid_days = 100}));
+  Look();
+  EXPECT_GT(security_.certificates->expires_ms(), expired_ms + 80LL * 24 * 3600 * 1000);
+  EXPECT_TRUE(hello().ok()) << "the connection that there was";
+  WaitFor(own_ / "ca.crt", own_ / "client", absl::StatusCode::kOk);
+}
+
+TEST_F(RenewalTest, AnotherAuthoritysFilesAreTakenToo) {
+  WaitFor(own_ / "ca.crt", own_ / "client", absl::StatusCode::kOk);
+  ThrowIfError(
+      WriteFileAtomically(own_ / "ca.crt", ValueOrThrow(ReadFile(folder_ / "ca.crt")), 0644));
+  Replace(folder_ / "coordinator");
+  WaitFor(folder_ / "ca.crt", folder_ / "client", absl::StatusCode::kOk);
+  // Who has a certificate of the former one comes in no more.
+  WaitFor(folder_ / "ca.crt", own_ / "client", absl::StatusCode::kUnavailable);
+}
+
+TEST_F(RenewalTest, WhatDoesNotServeLeavesTheOldCertificateWhereItIs) {
+  const int64_t expires_ms = security_.certificates->expires_ms();
+  // A key of another certificate; no certificate at all; none.
+  ThrowIfError(WriteFileAtomically(own_ / "coordinator.key",
+                                   ValueOrThrow(ReadFile(folder_ / "agent.key")), 0600));
+  Look();
+  ThrowIfError(WriteFileAtomically(own_ / "coordinator.crt", "nonsense", 0644));
+  Look();
+  fs::remove(own_ / "coordinator.crt");
+  Look();
+  EXPECT_EQ(security_.certificates->expires_ms(), expires_ms);
+  // gRPC has read what it is offered meanwhile.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  EXPECT_TRUE(Call(own_ / "ca.crt", own_ / "client").ok());
+  Replace(folder_ / "coordinator");
+  EXPECT_GT(security_.certificates->expires_ms(), expires_ms);
+}
+
+TEST_F(RenewalTest, AnExpiredOneIsNotTakenAndItsOwnEndIsTold) {
+  const int64_t expires_ms = security_.certificates->expires_ms();
+  ThrowIfError(RenewTls({.folder = own_, .valid_days = 1}));
+  // Looked at in two days' time: what is there has ended.
+  const int64_t later = NowMs() + 2LL * 24 * 3600 * 1000;
+  security_.certificates->Look(later);
+  security_.certificates->Look(later);
+  EXPECT_EQ(security_.certificates->expires_ms(), expires_ms);
+  // Once it is renewed it is taken.
+  ThrowIfError(RenewTls({.folder = own_, .valid_days = 100}));
+  security_.certificates->Look(later);
+  EXPECT_GT(security_.certificates->expires_ms(), expires_ms);
+}
+
+TEST_F(RenewalTest, KeepsTheNamesAndAddsNewOnes) {
+  ThrowIfError(InitTls({.folder = own_ / "named", .coordinator_names = {"head.example"}}));
+  ThrowIfError(RenewTls({.folder = own_ / "named", .coordinator_names = {"10.1.2.3"}}));
+  const auto certificate = ValueOrThrow(ReadCertificate(own_ / "named/coordinator.crt"));
+  EXPECT_THAT(SubjectNamesOf(certificate.get()),
+              ::testing::IsSupersetOf(
+                  {"DNS:head.example", "DNS:localhost", "IP:127.0.0.1", "IP:10.1.2.3"}));
+  EXPECT_EQ(RenewTls({.folder = own_ / "named", .valid_days = 4000}).code(),
+            absl::StatusCode::kInvalidArgument)
+      << "the authority ends sooner";
+  EXPECT_EQ(RenewTls({.folder = own_ / "none"}).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(RenewalTest, ANodesCertificateHasItsNameAlone) {
+  ThrowIfError(MakeNodeCertificate(own_, "t_1", 5));
+  const auto certificate = ValueOrThrow(ReadCertificate(own_ / "t_1.crt"));
+  EXPECT_THAT(SubjectNamesOf(certificate.get()), ::testing::ElementsAre("DNS:t_1"));
+  WaitFor(own_ / "ca.crt", own_ / "t_1", absl::StatusCode::kOk);
+  for (const char* name : {"", "ca", "coordinator", "a,DNS:b", "../x", "-a"}) {
+    EXPECT_EQ(MakeNodeCertificate(own_, name, 5).code(), absl::StatusCode::kInvalidArgument)
+        << name;
   }
 }
 
