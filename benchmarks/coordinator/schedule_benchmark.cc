@@ -44,6 +44,14 @@ class Situation {
       if (used > 0) Run(i, 0, used, false);
     }
   }
+  // Everyone may have a twentieth of the cluster, and some have it.
+  void SetQuotas() {
+    for (int i = 0; i < 50; ++i) {
+      Quota& quota = cluster_.quotas[fmt::format("user/user{}", i)];
+      quota.set_subject(fmt::format("user/user{}", i));
+      quota.set_gpus(kNodes * kGpusOfNode / 20);
+    }
+  }
   void SubmitMixed(int priority) {
     for (int i = 0; i < kJobs; ++i) {
       Job& job = NewJob();
@@ -176,6 +184,14 @@ void FullOfSmallJobs(benchmark::State& state) {
   Measure(state, situation);
 }
 
+void FullOfSmallJobsAndQuotas(benchmark::State& state) {
+  Situation situation(kNodesOfRack);
+  situation.SetQuotas();
+  situation.Fill(2, kGpusOfNode, false);
+  situation.SubmitMixed(0);
+  Measure(state, situation);
+}
+
 void FullAndAllDifferent(benchmark::State& state) {
   Situation situation(kNodesOfRack);
   situation.Fill(kGpusOfNode, kGpusOfNode, false);
@@ -219,6 +235,7 @@ BENCHMARK(EmptyAndAllDifferent)->Unit(benchmark::kMillisecond);
 BENCHMARK(UnevenlyFull)->Unit(benchmark::kMillisecond);
 BENCHMARK(FullOfNodeJobs)->Unit(benchmark::kMillisecond);
 BENCHMARK(FullOfSmallJobs)->Unit(benchmark::kMillisecond);
+BENCHMARK(FullOfSmallJobsAndQuotas)->Unit(benchmark::kMillisecond);
 BENCHMARK(FullAndAllDifferent)->Unit(benchmark::kMillisecond);
 BENCHMARK(FullOfPreemptible)->Unit(benchmark::kMillisecond);
 BENCHMARK(ExplainOne)->Unit(benchmark::kMillisecond);

@@ -46,11 +46,18 @@ absl::StatusOr<int> List(const CommonOptions& common, const ListArguments& argum
   std::reverse(reply.mutable_jobs()->begin(), reply.mutable_jobs()->end());
   if (common.json) {
     fmt::print("{}\n", JsonLine(reply));
-  } else if (reply.jobs().empty()) {
+    return kDone;
+  }
+  if (reply.jobs().empty()) {
     fmt::print("no jobs{}\n", arguments.all ? "" : " of yours (--all shows everyone's)");
   } else {
     fmt::print("{}", RenderJobs(reply, arguments.all));
-    if (reply.more()) fmt::print("… older ones: --limit {}\n", arguments.limit * 10);
+  }
+  if (reply.more()) {
+    fmt::print("… older ones: --limit {}\n", arguments.limit * 10);
+  } else if (reply.forgotten_after_ms() != 0) {
+    fmt::print("… jobs are forgotten {} after they ended\n",
+               FormatDuration(reply.forgotten_after_ms()));
   }
   return kDone;
 }
@@ -87,7 +94,7 @@ absl::StatusOr<int> ExplainJob(const CommonOptions& common, uint64_t job) {
   request.set_job(job);
   TANREN_ASSIGN_OR_RETURN(const Explanation why,
                           client->Call(client->jobs(), &Jobs::Stub::Explain, request));
-  fmt::print("{}\n", common.json ? JsonLine(why) : ForTerminal(ExplanationText(why, WallMs())));
+  fmt::print("{}\n", common.json ? JsonLine(why) : ForTerminal(ExplanationText(why)));
   return kDone;
 }
 

@@ -168,14 +168,10 @@ std::string EndText(const AttemptEnd& end) {
   return text;
 }
 
-std::string ExplanationText(const Explanation& explanation, int64_t now_ms) {
+std::string ExplanationText(const Explanation& explanation) {
   std::vector<std::string> lines = {fmt::format(
       "{}: {}", Words(Explanation::Reason_Name(explanation.reason())), explanation.text())};
   if (!explanation.what_would_help().empty()) lines.push_back(explanation.what_would_help());
-  if (explanation.estimated_start_ms() > now_ms) {
-    lines.push_back(fmt::format("Starts in about {}.",
-                                FormatDuration(explanation.estimated_start_ms() - now_ms)));
-  }
   return absl::StrJoin(lines, "\n");
 }
 

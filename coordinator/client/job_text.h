@@ -34,7 +34,7 @@ std::string EndText(const AttemptEnd& end);
 std::string Describe(const Job& job, const std::optional<Progress>& progress, int64_t now_ms);
 
 // Why, what would help, and when it starts, a line each.
-std::string ExplanationText(const Explanation& explanation, int64_t now_ms);
+std::string ExplanationText(const Explanation& explanation);
 
 }  // namespace tanren::coordinator
 

@@ -38,11 +38,15 @@ std::string LabelsText(const JobSpec& spec) {
 FitText WhyNotEvenOne(const Role& role, const Amount& most, bool named) {
   const Amount each = AmountOf(role.per_rank());
   const std::string whose = named ? fmt::format("a rank of {}", role.name()) : "a rank";
+  if (each.gpus > 0 && most.gpus == 0) {
+    return {fmt::format("{} takes {}, and no node that it may use has any", whose,
+                        CountText(each.gpus, "GPU", "GPUs")),
+            "ask for ranks without GPUs"};
+  }
   if (each.gpus > most.gpus) {
     return {fmt::format("{} takes {}, and no node that it may use has more than {}", whose,
-                        AmountText({each.gpus, 0, 0}), most.gpus),
-            most.gpus > 0 ? fmt::format("ask for at most {} a rank", AmountText({most.gpus, 0, 0}))
-                          : "ask for ranks without GPUs"};
+                        CountText(each.gpus, "GPU", "GPUs"), most.gpus),
+            fmt::format("ask for at most {} a rank", CountText(most.gpus, "GPU", "GPUs"))};
   }
   if (each.cpu_millis > most.cpu_millis) {
     return {fmt::format("{} takes {}, and no node that it may use has more than {}", whose,
@@ -130,11 +134,15 @@ FitText WhyNever(const JobSpec& spec, const Shape& shape, Board& board) {
       return {"no node has joined that runs jobs", "start an agent on a machine"};
     }
     if (board.IndexOf(shape).size() == 0) {
-      return {fmt::format("none of {} has {}", CountText(board.nodes().size(), "node", "nodes"),
-                          LabelsText(spec)),
+      const int all = board.nodes().size();
+      return {all == 1 ? fmt::format("the one node that there is doesn't have {}", LabelsText(spec))
+                       : fmt::format("none of the {} nodes has {}", all, LabelsText(spec)),
               "ask for other labels"};
     }
-    return {"it excludes every node that has what it asks for", "exclude fewer nodes"};
+    return {spec.node_labels().empty()
+                ? "it excludes every node"
+                : fmt::format("it excludes every node that has {}", LabelsText(spec)),
+            "exclude fewer nodes"};
   }
   for (const RoleShape& role : shape.roles) {
     Shape one = shape;

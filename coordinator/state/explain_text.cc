@@ -1,6 +1,7 @@
 #include "coordinator/state/explain_text.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "fmt/format.h"
 
@@ -10,6 +11,19 @@ namespace {
 constexpr size_t kMostListed = 5;
 
 }  // namespace
+
+Explanation Say(Explanation::Reason reason, std::string text, std::string would_help) {
+  const auto sentence = [](std::string words) {
+    if (!words.empty() && words.back() != '.') words += '.';
+    if (!words.empty() && words[0] >= 'a' && words[0] <= 'z') words[0] -= 'a' - 'A';
+    return words;
+  };
+  Explanation explanation;
+  explanation.set_reason(reason);
+  explanation.set_text(sentence(std::move(text)));
+  explanation.set_what_would_help(sentence(std::move(would_help)));
+  return explanation;
+}
 
 std::string CountText(int64_t count, const std::string& singular, const std::string& plural) {
   return fmt::format("{} {}", count, count == 1 ? singular : plural);
@@ -60,7 +74,7 @@ std::string AmountText(const Amount& amount) {
   std::vector<std::string> items;
   if (amount.gpus > 0) items.push_back(CountText(amount.gpus, "GPU", "GPUs"));
   if (amount.cpu_millis > 0) items.push_back(CoresText(amount.cpu_millis));
-  if (amount.memory_bytes > 0) items.push_back(MemoryText(amount.memory_bytes));
+  if (amount.memory_bytes > 0) items.push_back(MemoryText(amount.memory_bytes) + " of memory");
   return items.empty() ? "nothing" : ListText(items);
 }
 

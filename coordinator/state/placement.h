@@ -7,16 +7,11 @@
 #include <vector>
 
 #include "coordinator/state/placement_board.h"
+#include "coordinator/state/placement_role.h"
 #include "coordinator/state/placement_shape.h"
 #include "proto/job.pb.h"
 
 namespace tanren::coordinator {
-
-struct GangPart {
-  int role = 0;  // an index of Shape.roles
-  int64_t ranks = 0;
-  NodeShare share;
-};
 
 // Takes what the gang needs from the board, or nothing and returns false. Fewer hosts go before
 // fewer racks, and both before a close fit.
@@ -25,9 +20,6 @@ struct GangPart {
 // choice of racks is a heuristic once no rack holds it alone. Gangs of several roles are packed
 // role by role, the largest ranks first: where only a cleverer packing would hold them, they wait.
 bool PlaceGang(const Shape& shape, Board& board, std::vector<GangPart>& parts);
-
-// How many ranks of a role `free` holds.
-int64_t RanksThatFit(const RoleShape& role, const NodeFree& free);
 
 // The placements in words of the job: role by role, ranks counted on from node to node.
 std::vector<Placement> ToPlacements(const JobSpec& spec, const Shape& shape, const NodeTable& nodes,

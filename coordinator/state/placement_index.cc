@@ -37,6 +37,9 @@ void NodeIndex::Add(int position, const NodeFree& free) {
   word.cpu_millis = std::max(word.cpu_millis, free.cpu_millis);
   word.memory_bytes = std::max(word.memory_bytes, free.memory_bytes);
   word.island_gpus = std::max(word.island_gpus, free.island_gpus);
+  most_.cpu_millis = std::max(most_.cpu_millis, free.cpu_millis);
+  most_.memory_bytes = std::max(most_.memory_bytes, free.memory_bytes);
+  ++changes_since_most_;
   ++counts_[free.gpu_count];
   ++rack_counts_[rack_of_[position] * buckets_ + free.gpu_count];
   rack_free_[rack_of_[position]] += free.gpu_count;
@@ -62,6 +65,52 @@ void NodeIndex::Changed(int node, const NodeFree& before, const std::vector<Node
   rack_free_[rack_of_[position]] -= before.gpu_count;
   if (old.members == 0) old = Word();
   Add(position, free[node]);
+  const int rack = rack_of_[position];
+  if (!racks_by_free_.empty() && !is_moved_[rack]) {
+    is_moved_[rack] = true;
+    moved_racks_.push_back(rack);
+  }
+}
+
+std::span<const NodeIndex::RackRoom> NodeIndex::RacksByFreeGpus() {
+  if (racks_by_free_.empty()) {
+    for (int rack = 0; rack < static_cast<int>(racks_.size()); ++rack) {
+      racks_by_free_.push_back({rack_free_[rack], rack});
+    }
+    std::sort(racks_by_free_.begin(), racks_by_free_.end());
+    room_in_order_ = rack_free_;
+    is_moved_.assign(racks_.size(), false);
+  }
+  for (const int rack : moved_racks_) PlaceAnew(rack);
+  moved_racks_.clear();
+  return racks_by_free_;
+}
+
+void NodeIndex::PlaceAnew(int rack) {
+  is_moved_[rack] = false;
+  const RackRoom before{room_in_order_[rack], rack};
+  const RackRoom now{rack_free_[rack], rack};
+  if (before == now) return;
+  const auto begin = racks_by_free_.begin(), end = racks_by_free_.end();
+  const auto from = std::lower_bound(begin, end, before);
+  const auto to = std::lower_bound(begin, end, now);
+  *from = now;
+  if (to <= from) {
+    std::rotate(to, from, from + 1);
+  } else {
+    std::rotate(from, from + 1, to);
+  }
+  room_in_order_[rack] = now.room;
+}
+
+std::span<const NodeIndex::RackRoom> NodeIndex::RacksBySize() {
+  if (racks_by_size_.empty()) {
+    for (int rack = 0; rack < static_cast<int>(racks_.size()); ++rack) {
+      racks_by_size_.push_back({racks_[rack].end - racks_[rack].begin, rack});
+    }
+    std::sort(racks_by_size_.begin(), racks_by_size_.end());
+  }
+  return racks_by_size_;
 }
 
 int NodeIndex::FindInBucket(Word* words, const NodeNeed& need, int begin, int end,
@@ -107,20 +156,18 @@ int NodeIndex::Find(const NodeNeed& need, int rack, std::span<const int> exclude
   return -1;
 }
 
-int64_t NodeIndex::MostCpuMillis() const {
-  int64_t most = 0;
+const NodeIndex::Word& NodeIndex::FreshMost() {
+  // Between these it only grows: too high a bound costs a few vain looks, a count of all more.
+  constexpr int kChangesBetweenCounts = 64;
+  if (changes_since_most_ < kChangesBetweenCounts) return most_;
+  changes_since_most_ = 0;
+  most_ = Word();
   for (const Word& word : table_) {
-    if (word.members != 0) most = std::max(most, word.cpu_millis);
+    if (word.members == 0) continue;
+    most_.cpu_millis = std::max(most_.cpu_millis, word.cpu_millis);
+    most_.memory_bytes = std::max(most_.memory_bytes, word.memory_bytes);
   }
-  return most;
-}
-
-int64_t NodeIndex::MostMemory() const {
-  int64_t most = 0;
-  for (const Word& word : table_) {
-    if (word.members != 0) most = std::max(most, word.memory_bytes);
-  }
-  return most;
+  return most_;
 }
 
 }  // namespace tanren::coordinator

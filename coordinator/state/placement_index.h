@@ -3,6 +3,7 @@
 #ifndef TANREN_COORDINATOR_STATE_PLACEMENT_INDEX_H_
 #define TANREN_COORDINATOR_STATE_PLACEMENT_INDEX_H_
 
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -27,6 +28,12 @@ class NodeIndex {
     int end = 0;
   };
 
+  struct RackRoom {
+    int64_t room = 0;
+    int rack = 0;
+    friend auto operator<=>(const RackRoom&, const RackRoom&) = default;
+  };
+
   // `members`: ascending. `free` is of all nodes, and stays the caller's: it tells every change of
   // a node by Changed.
   NodeIndex(const NodeTable& nodes, std::vector<int> members, const std::vector<NodeFree>& free);
@@ -44,13 +51,17 @@ class NodeIndex {
   int Count(int rack, int gpus) const { return rack_counts_[rack * buckets_ + gpus]; }
   // Free GPUs of a rack in all.
   int64_t FreeOfRack(int rack) const { return rack_free_[rack]; }
+  // All racks, ascending by free GPUs, then by number. Good until the next call.
+  std::span<const RackRoom> RacksByFreeGpus();
+  // The same by the number of their nodes.
+  std::span<const RackRoom> RacksBySize();
 
   // The first member of a rack (-1: of all) with the least free GPUs that are enough; -1: none.
   int Find(const NodeNeed& need, int rack, std::span<const int> excluded,
            const std::vector<NodeFree>& free);
   // An upper bound of what one member has beside GPUs.
-  int64_t MostCpuMillis() const;
-  int64_t MostMemory() const;
+  int64_t MostCpuMillis() { return FreshMost().cpu_millis; }
+  int64_t MostMemory() { return FreshMost().memory_bytes; }
 
  private:
   struct Word {
@@ -62,6 +73,9 @@ class NodeIndex {
   };
 
   void Add(int position, const NodeFree& free);
+  const Word& FreshMost();
+  // Puts one rack where it belongs in racks_by_free_.
+  void PlaceAnew(int rack);
   void Tighten(Word& word, int first_position, const std::vector<NodeFree>& free);
   int FindInBucket(Word* words, const NodeNeed& need, int begin, int end,
                    std::span<const int> excluded, const std::vector<NodeFree>& free);
@@ -73,9 +87,18 @@ class NodeIndex {
   int buckets_ = 1;
   int words_ = 0;  // of one bucket
   std::vector<Word> table_;
+  Word most_;  // of all members, or more
+  int changes_since_most_ = 0;
   std::vector<int> counts_;
   std::vector<int> rack_counts_;
   std::vector<int64_t> rack_free_;
+  // Made when they are first asked for.
+  std::vector<RackRoom> racks_by_free_;
+  std::vector<RackRoom> racks_by_size_;
+  // Racks that racks_by_free_ has under the room that they had then.
+  std::vector<int> moved_racks_;
+  std::vector<int64_t> room_in_order_;  // by rack
+  std::vector<bool> is_moved_;          // by rack
 };
 
 }  // namespace tanren::coordinator

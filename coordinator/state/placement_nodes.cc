@@ -28,18 +28,24 @@ NodeTable::NodeTable(const Cluster& cluster) {
   std::vector<Entry> by_name;
   by_name.reserve(cluster.nodes.size());
   std::map<std::string_view, int> racks;
+  auto rack = racks.end();
   auto load = cluster.loads.begin();
   for (const auto& [name, node] : cluster.nodes) {
-    while (load != cluster.loads.end() && load->first < name) ++load;
+    int order = -1;
+    while (load != cluster.loads.end() && (order = load->first.compare(name)) < 0) ++load;
     Entry entry;
     entry.node = &node;
-    if (load != cluster.loads.end() && load->first == name) entry.load = &load->second;
+    if (order == 0) entry.load = &load->second;
     entry.usable = TakesWork(node);
     if (IsWholeCluster(node)) {
       whole_clusters_.push_back(entry);
       continue;
     }
-    entry.rack = racks.try_emplace(node.rack(), static_cast<int>(racks.size())).first->second;
+    // Mostly that of the node before.
+    if (rack == racks.end() || rack->first != node.rack()) {
+      rack = racks.try_emplace(node.rack(), static_cast<int>(racks.size())).first;
+    }
+    entry.rack = rack->second;
     by_name.push_back(entry);
   }
   std::vector<int> rank_of_rack(racks.size());
@@ -53,10 +59,20 @@ NodeTable::NodeTable(const Cluster& cluster) {
   }
   for (int rack = 0; rack < racks_; ++rack) first[rack + 1] += first[rack];
   entries_.resize(by_name.size());
-  for (Entry& entry : by_name) {
-    AddIslands(entry);
-    entries_[first[entry.rack]++] = entry;
+  for (size_t i = 0; i < by_name.size(); ++i) {
+    PrefetchGpus(by_name, i);
+    AddIslands(by_name[i]);
+    entries_[first[by_name[i].rack]++] = by_name[i];
   }
+}
+
+// Asks for what the nodes after number `i` have; the further away, the less deep it lies.
+void NodeTable::PrefetchGpus(const std::vector<Entry>& entries, size_t i) {
+  constexpr size_t kFar = 8;
+  constexpr size_t kNear = 4;
+  if (i + kFar < entries.size()) __builtin_prefetch(entries[i + kFar].node->gpus().data());
+  if (i + kNear >= entries.size()) return;
+  for (const Gpu& gpu : entries[i + kNear].node->gpus()) __builtin_prefetch(&gpu);
 }
 
 void NodeTable::AddIslands(Entry& entry) {

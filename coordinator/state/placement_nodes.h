@@ -87,6 +87,7 @@ class NodeTable {
   uint64_t Bits(int node, std::span<const int32_t> indices) const;
 
  private:
+  static void PrefetchGpus(const std::vector<Entry>& entries, size_t i);
   void AddIslands(Entry& entry);
 
   std::vector<Entry> entries_;

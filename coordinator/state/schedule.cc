@@ -6,7 +6,9 @@ namespace tanren::coordinator {
 
 Plan Schedule(const Cluster& cluster, const ScheduleOptions& options, Now now) {
   if (cluster.pending.empty()) return {};
-  return Pass(cluster, options, now, nullptr, false).Run();
+  Pass pass(cluster, options, now, nullptr, false);
+  pass.Run();
+  return pass.TakePlan();
 }
 
 }  // namespace tanren::coordinator

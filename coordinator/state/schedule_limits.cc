@@ -1,7 +1,6 @@
 #include "coordinator/state/schedule_limits.h"
 
 #include "coordinator/state/placement_shape.h"
-#include "coordinator/state/schedule_walk.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -10,11 +9,11 @@ uint64_t BoundedArray(const Job& job) { return job.spec().array_running() > 0 ? 
 
 }  // namespace
 
-Limits::Limits(const Cluster& cluster) : cluster_(cluster) {
+Limits::Limits(const Cluster& cluster, const JobList& holding)
+    : cluster_(cluster), holding_(holding) {
   for (const auto& [subject, quota] : cluster.quotas) subjects_[subject];
   if (subjects_.empty()) return;
-  JobWalk walk(cluster);
-  for (uint64_t id : cluster.holding) AddToSubjects(walk(id), &Held::now);
+  ForEachJob<JobPart::kRoles>(holding_, [&](const Job& job) { AddToSubjects(job, &Held::now); });
 }
 
 void Limits::Add(const Job& job, Count Held::*when) {
@@ -72,10 +71,9 @@ std::optional<LimitBroken> Limits::Broken(const Job& job, bool lasting) const {
   if (array == 0) return std::nullopt;
   if (!arrays_counted_) {
     arrays_counted_ = true;
-    JobWalk walk(cluster_);
-    for (uint64_t id : cluster_.holding) {
-      if (const uint64_t other = BoundedArray(walk(id)); other != 0) ++arrays_[other].now.jobs;
-    }
+    ForEachJob<JobPart::kOwn>(holding_, [&](const Job& held) {
+      if (const uint64_t other = BoundedArray(held); other != 0) ++arrays_[other].now.jobs;
+    });
   }
   auto found = arrays_.find(array);
   const int64_t running = found == arrays_.end()

@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "coordinator/state/cluster.h"
+#include "coordinator/state/schedule_walk.h"
 
 namespace tanren::coordinator {
 
@@ -24,7 +25,8 @@ struct LimitBroken {
 // Counts what jobs hold, and in the course of a pass what it gives out.
 class Limits {
  public:
-  explicit Limits(const Cluster& cluster);
+  // `holding`: the jobs that hold nodes. Keeps both.
+  Limits(const Cluster& cluster, const JobList& holding);
 
   // The first limit that the job would break if it started now; nothing: none. `lasting`: what is
   // kept for jobs that start later counts too.
@@ -49,6 +51,7 @@ class Limits {
                                          bool lasting) const;
 
   const Cluster& cluster_;
+  const JobList& holding_;
   absl::flat_hash_map<std::string, Held> subjects_;  // those that have a quota
   // Those that are bounded; of what ran before, counted when one is first asked about.
   mutable absl::flat_hash_map<uint64_t, Held> arrays_;

@@ -5,11 +5,16 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/state/node_load.h"
 #include "coordinator/state/placement_shape.h"
 #include "coordinator/state/schedule_walk.h"
 
 namespace tanren::coordinator {
 namespace {
+
+// Of subjects: see SubjectsOf.
+constexpr std::string_view kUserPrefix = "user/";
+constexpr std::string_view kProjectPrefix = "project/";
 
 double ShareOf(const Cluster& cluster, const std::string& subject) {
   auto quota = cluster.quotas.find(subject);
@@ -32,28 +37,30 @@ bool Met(const Cluster& cluster, const Dependency& dependency) {
 
 }  // namespace
 
-FairShare::FairShare(const Cluster& cluster, const ScheduleOptions& options, Now now,
-                     const Job* arriving) {
-  JobWalk holding(cluster), pending(cluster);
-  for (uint64_t id : cluster.holding) AddUse(holding(id), now);
-  for (uint64_t id : cluster.pending) Want(pending(id));
-  if (arriving != nullptr) Want(*arriving);
-  Weigh(cluster, options, now, "user/", users_);
-  Weigh(cluster, options, now, "project/", projects_);
-}
-
-void FairShare::Want(const Job& job) {
-  users_[job.user()];
-  if (!job.spec().project().empty()) projects_[job.spec().project()];
-}
-
-void FairShare::AddUse(const Job& job, Now now) {
+void GpuUse::Add(const Job& job, Now now) {
   const double gpus = static_cast<double>(TotalOf(job.spec()).gpus);
   const double seconds =
       static_cast<double>(std::max<int64_t>(0, now.wall_ms - job.attempt().placed_ms())) / 1000;
-  users_[job.user()].gpu_seconds += gpus * seconds;
-  if (!job.spec().project().empty()) {
-    projects_[job.spec().project()].gpu_seconds += gpus * seconds;
+  users[job.user()] += gpus * seconds;
+  if (!job.spec().project().empty()) projects[job.spec().project()] += gpus * seconds;
+}
+
+FairShare::FairShare(const Cluster& cluster, const GpuUse& use, const ScheduleOptions& options,
+                     Now now, const Job* arriving) {
+  for (const auto& [name, seconds] : use.users) users_[name].gpu_seconds = seconds;
+  for (const auto& [name, seconds] : use.projects) projects_[name].gpu_seconds = seconds;
+  for (const auto& [subject, jobs] : cluster.pending_of) Want(subject);
+  if (arriving != nullptr) {
+    for (const std::string& subject : SubjectsOf(*arriving)) Want(subject);
+  }
+  Weigh(cluster, options, now, kUserPrefix, users_);
+  Weigh(cluster, options, now, kProjectPrefix, projects_);
+}
+
+void FairShare::Want(std::string_view subject) {
+  for (const auto& [prefix, subjects] :
+       {std::pair(kUserPrefix, &users_), std::pair(kProjectPrefix, &projects_)}) {
+    if (subject.starts_with(prefix)) (*subjects)[std::string(subject.substr(prefix.size()))];
   }
 }
 
@@ -105,11 +112,12 @@ bool DependenciesMet(const Cluster& cluster, const Job& job) {
                      [&](const Dependency& dependency) { return Met(cluster, dependency); });
 }
 
-std::vector<QueuedJob> Queue(const Cluster& cluster, const ScheduleOptions& options, Now now,
-                             const Job* arriving, uint64_t always) {
+std::vector<QueuedJob> Queue(const Cluster& cluster, const GpuUse& use,
+                             const ScheduleOptions& options, Now now, const Job* arriving,
+                             uint64_t always) {
   std::vector<QueuedJob> queue;
   if (cluster.pending.empty() && arriving == nullptr) return queue;
-  const FairShare fair_share(cluster, options, now, arriving);
+  const FairShare fair_share(cluster, use, options, now, arriving);
   const auto add = [&](const Job& job) {
     if (!IsQueued(job)) return;
     if (job.not_before_ms() > now.wall_ms && job.id() != always) return;
@@ -122,8 +130,7 @@ std::vector<QueuedJob> Queue(const Cluster& cluster, const ScheduleOptions& opti
     queue.push_back({&job, priority, job.submitted_ms(), job.id()});
   };
   queue.reserve(cluster.pending.size() + 1);
-  JobWalk walk(cluster);
-  for (uint64_t id : cluster.pending) add(walk(id));
+  ForEachJob<JobPart::kOwn>(JobsOf(cluster, cluster.pending), add);
   if (arriving != nullptr) add(*arriving);
   std::sort(queue.begin(), queue.end(), [](const QueuedJob& a, const QueuedJob& b) {
     if (a.priority != b.priority) return a.priority > b.priority;

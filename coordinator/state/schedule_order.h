@@ -13,6 +13,14 @@
 
 namespace tanren::coordinator {
 
+// GPU seconds of the attempts that hold nodes now.
+struct GpuUse {
+  void Add(const Job& job, Now now);
+
+  absl::flat_hash_map<std::string, double> users;
+  absl::flat_hash_map<std::string, double> projects;
+};
+
 // What over-use costs in priority: nothing for one who had nothing, half the weight for one who had
 // exactly the share that is theirs among those who want something now, nearly all of it beyond:
 // weight * (1 - 2^(-use / share)). User and project count half each; a job without a project counts
@@ -20,7 +28,8 @@ namespace tanren::coordinator {
 class FairShare {
  public:
   // `arriving`: a job that isn't in the cluster yet, or null.
-  FairShare(const Cluster& cluster, const ScheduleOptions& options, Now now, const Job* arriving);
+  FairShare(const Cluster& cluster, const GpuUse& use, const ScheduleOptions& options, Now now,
+            const Job* arriving);
 
   double Penalty(const std::string& user, const std::string& project) const;
 
@@ -32,8 +41,7 @@ class FairShare {
   };
   using Subjects = absl::flat_hash_map<std::string, Subject>;
 
-  void Want(const Job& job);
-  void AddUse(const Job& job, Now now);
+  void Want(std::string_view subject);
   static void Weigh(const Cluster& cluster, const ScheduleOptions& options, Now now,
                     std::string_view prefix, Subjects& subjects);
 
@@ -55,8 +63,9 @@ bool DependenciesMet(const Cluster& cluster, const Job& job);
 
 // Those that may start now if there is room: the first is the first to be served. `arriving` as
 // above; `always`, if not 0, is in it in spite of its back-off.
-std::vector<QueuedJob> Queue(const Cluster& cluster, const ScheduleOptions& options, Now now,
-                             const Job* arriving, uint64_t always);
+std::vector<QueuedJob> Queue(const Cluster& cluster, const GpuUse& use,
+                             const ScheduleOptions& options, Now now, const Job* arriving,
+                             uint64_t always);
 
 }  // namespace tanren::coordinator
 

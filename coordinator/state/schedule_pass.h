@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
@@ -45,9 +46,17 @@ class Pass {
        bool arriving);
 
   const Plan& Run();
+  const Plan& plan() const { return plan_; }
+  Plan TakePlan() { return std::move(plan_); }
   const Verdict& verdict() const { return verdict_; }
   const NodeTable& nodes() const { return nodes_; }
   ShapeTable& shapes() { return shapes_; }
+  // What is free for the observed job at its turn, beside what is kept for those before it; and
+  // what would be if it ended before any of that is needed.
+  Board& RoomFor(const Job& job);
+  Board& RoomForShort() { return free_now_; }
+  // The jobs that hold nodes.
+  const JobList& holding() const { return holding_; }
 
  private:
   void Consider(const Job& job);
@@ -61,7 +70,7 @@ class Pass {
   // Whether the job may still run when something is kept back for another.
   bool IsLasting(const Job& job) const;
   bool FitsEmptied(const Shape& shape);
-  const std::vector<RunningJob>& Running();
+  const std::vector<RunningJob>& Running() const { return holders_.running; }
   void MakeFreeing();
   // Keeps what `parts` took of the freeing board for `job`, from everyone.
   void KeepForSoon(const Job& job, const std::vector<GangPart>& parts);
@@ -79,8 +88,10 @@ class Pass {
   const Job* const observed_;
   const bool arriving_;
 
+  const JobList holding_;
   NodeTable nodes_;
   ShapeTable shapes_;
+  const Holders holders_;
   Limits limits_;
   Plan plan_;
   Verdict verdict_;
@@ -96,9 +107,9 @@ class Pass {
   std::vector<bool> failed_beside_;
   std::vector<std::optional<bool>> fits_emptied_;
 
-  std::optional<std::vector<RunningJob>> running_;
-  absl::flat_hash_set<int> stopped_here_;  // positions in running_
-  std::vector<Release> begun_;             // by this pass: how they will end
+  std::optional<std::vector<int>> by_loss_;  // positions in Running()
+  absl::flat_hash_set<int> stopped_here_;    // positions in Running()
+  std::vector<Release> begun_;               // by this pass: how they will end
   std::deque<std::vector<NodeShare>> begun_shares_;
   std::vector<Release> releases_;
   int released_ = 0;

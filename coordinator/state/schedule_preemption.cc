@@ -6,38 +6,40 @@
 namespace tanren::coordinator {
 namespace {
 
+using LossOrder = std::tuple<int64_t, int32_t, int64_t, int64_t>;
+
+LossOrder Order(const RunningJob& one) {
+  return {one.unsaved_gpu_ms(), one.job->spec().priority(), -one.job->attempt().placed_ms(),
+          -static_cast<int64_t>(one.job->id())};
+}
+
+constexpr int kMostTriedAlone = 32;
+
 class VictimSearch {
  public:
-  VictimSearch(const std::vector<RunningJob>& running, const Job& job, const Shape& shape,
-               const absl::flat_hash_set<int>& spared, Board& board)
+  VictimSearch(const std::vector<RunningJob>& running, const std::vector<int>& by_loss,
+               const Job& job, const Shape& shape, const absl::flat_hash_set<int>& spared,
+               Board& board)
       : running_(running), shape_(shape), board_(board) {
-    for (int i = 0; i < static_cast<int>(running.size()); ++i) {
-      const RunningJob& one = running[i];
-      if (!one.may_be_stopped || spared.contains(i)) continue;
-      if (one.job->spec().priority() < job.spec().priority()) candidates_.push_back(i);
+    for (int i : by_loss) {
+      const bool is_lower = running[i].job->spec().priority() < job.spec().priority();
+      if (is_lower && !spared.contains(i)) candidates_.push_back(i);
     }
-    // The least is lost with the first; of equal ones the lowest priority, then the youngest.
-    std::sort(candidates_.begin(), candidates_.end(),
-              [&](int a, int b) { return Order(running[a]) < Order(running[b]); });
   }
 
   std::vector<int> Find() {
     if (candidates_.empty()) return {};
     std::vector<int> best = Spare(OnOneHost());
-    const std::vector<int> anywhere = Spare(Anywhere());
-    if (best.empty() || (!anywhere.empty() && Loss(anywhere) < Loss(best))) best = anywhere;
+    for (const std::vector<int>& other : {Spare(Anywhere()), Alone()}) {
+      if (best.empty() || (!other.empty() && Loss(other) < Loss(best))) best = other;
+    }
     return best;
   }
 
  private:
-  static std::tuple<int64_t, int32_t, int64_t, int64_t> Order(const RunningJob& one) {
-    return {one.unsaved_gpu_ms, one.job->spec().priority(), -one.job->attempt().placed_ms(),
-            -static_cast<int64_t>(one.job->id())};
-  }
-
   int64_t Loss(const std::vector<int>& victims) const {
     int64_t loss = 0;
-    for (int victim : victims) loss += running_[victim].unsaved_gpu_ms;
+    for (int victim : victims) loss += running_[victim].unsaved_gpu_ms();
     return loss;
   }
 
@@ -45,7 +47,7 @@ class VictimSearch {
     const size_t mark = board_.Mark();
     for (int victim : victims) {
       if (victim == without) continue;
-      for (const NodeShare& share : running_[victim].shares) board_.Give(share);
+      for (const NodeShare& share : running_[victim].shares()) board_.Give(share);
     }
     const bool fits = PlaceGang(shape_, board_, parts);
     board_.UndoTo(mark);
@@ -56,7 +58,7 @@ class VictimSearch {
   std::vector<int> Anywhere() {
     std::vector<Release> releases;
     releases.reserve(candidates_.size());
-    for (int victim : candidates_) releases.push_back({0, 0, running_[victim].shares});
+    for (int victim : candidates_) releases.push_back({0, 0, &running_[victim], {}});
     std::vector<GangPart> parts;
     const size_t mark = board_.Mark();
     const int count = ReleaseUntilPlaced(releases, 0, shape_, board_, parts);
@@ -65,13 +67,33 @@ class VictimSearch {
     return OfNodes({candidates_.begin(), candidates_.begin() + count}, parts);
   }
 
+  // The cheapest that makes room enough by itself: a gang over several nodes may lose less than the
+  // many small jobs that would have to go in its place.
+  std::vector<int> Alone() {
+    int64_t missing = shape_.total.gpus;
+    const NodeIndex& index = board_.IndexOf(shape_);
+    for (int rack = 0; rack < static_cast<int>(index.racks().size()); ++rack) {
+      missing -= index.FreeOfRack(rack);
+    }
+    std::vector<GangPart> parts;
+    int tried = 0;
+    for (int victim : candidates_) {
+      int64_t gpus = 0;
+      for (const NodeShare& share : running_[victim].shares()) gpus += share.amount.gpus;
+      if (gpus < missing) continue;
+      if (Fits({victim}, -1, parts)) return {victim};
+      if (++tried == kMostTriedAlone) break;
+    }
+    return {};
+  }
+
   // Those of `victims` that are on a node of the placement: the others made no room for it.
   std::vector<int> OfNodes(const std::vector<int>& victims, const std::vector<GangPart>& parts) {
     absl::flat_hash_set<int> nodes;
     for (const GangPart& part : parts) nodes.insert(part.share.node);
     std::vector<int> kept;
     for (int victim : victims) {
-      const auto& shares = running_[victim].shares;
+      const auto shares = running_[victim].shares();
       if (std::any_of(shares.begin(), shares.end(),
                       [&](const NodeShare& share) { return nodes.contains(share.node); })) {
         kept.push_back(victim);
@@ -87,7 +109,7 @@ class VictimSearch {
     }
     std::vector<std::pair<int, int>> by_node;  // node, place among the candidates
     for (int place = 0; place < static_cast<int>(candidates_.size()); ++place) {
-      for (const NodeShare& share : running_[candidates_[place]].shares) {
+      for (const NodeShare& share : running_[candidates_[place]].shares()) {
         by_node.emplace_back(share.node, place);
       }
     }
@@ -135,7 +157,7 @@ class VictimSearch {
 
   Amount OfNode(int victim, int node) const {
     Amount amount;
-    for (const NodeShare& share : running_[victim].shares) {
+    for (const NodeShare& share : running_[victim].shares()) {
       if (share.node == node) amount += share.amount;
     }
     return amount;
@@ -163,10 +185,22 @@ class VictimSearch {
 
 }  // namespace
 
-std::vector<int> ChooseVictims(const std::vector<RunningJob>& running, const Job& job,
-                               const Shape& shape, const absl::flat_hash_set<int>& spared,
-                               Board& board) {
-  return VictimSearch(running, job, shape, spared, board).Find();
+std::vector<int> ByLoss(const std::vector<RunningJob>& running) {
+  std::vector<std::pair<LossOrder, int>> ordered;
+  for (int i = 0; i < static_cast<int>(running.size()); ++i) {
+    if (running[i].may_be_stopped) ordered.emplace_back(Order(running[i]), i);
+  }
+  std::sort(ordered.begin(), ordered.end());
+  std::vector<int> by_loss;
+  by_loss.reserve(ordered.size());
+  for (const auto& [order, i] : ordered) by_loss.push_back(i);
+  return by_loss;
+}
+
+std::vector<int> ChooseVictims(const std::vector<RunningJob>& running,
+                               const std::vector<int>& by_loss, const Job& job, const Shape& shape,
+                               const absl::flat_hash_set<int>& spared, Board& board) {
+  return VictimSearch(running, by_loss, job, shape, spared, board).Find();
 }
 
 }  // namespace tanren::coordinator

@@ -4,58 +4,55 @@
 #include <limits>
 #include <tuple>
 
-#include "coordinator/state/schedule_walk.h"
-
 namespace tanren::coordinator {
-namespace {
 
-RunningJob Describe(const Job& job, const NodeTable& nodes, Now now) {
-  RunningJob running;
-  running.job = &job;
-  const Attempt& attempt = job.attempt();
-  running.stopping = job.state() == STOPPING;
-  const bool known = job.state() != UNKNOWN;
-  if (known && job.spec().time_limit_ms() > 0) {
-    const int64_t begin = attempt.running_ms() > 0 ? attempt.running_ms() : now.wall_ms;
-    running.end_ms = std::max(begin + job.spec().time_limit_ms(), now.wall_ms);
+RunningJob::RunningJob(const Job& the_job, const NodeTable& nodes, Now now)
+    : job(&the_job), nodes_(&nodes), now_ms_(now.wall_ms) {
+  stopping = job->state() == STOPPING;
+  const bool known = job->state() != UNKNOWN;
+  if (known && job->spec().time_limit_ms() > 0) {
+    const int64_t running_ms = job->attempt().running_ms();
+    const int64_t begin = running_ms > 0 ? running_ms : now_ms_;
+    end_ms = std::max(begin + job->spec().time_limit_ms(), now_ms_);
   }
-  running.may_be_stopped = known && !running.stopping && job.spec().preemptible();
+  may_be_stopped = known && !stopping && job->spec().preemptible();
+}
+
+const RunningJob::Held& RunningJob::held() const {
+  if (held_ != nullptr) return *held_;
+  held_ = std::make_unique<Held>();
+  const Attempt& attempt = job->attempt();
   int64_t gpus = 0;
   for (const Placement& placement : attempt.placements()) {
     gpus += placement.gpus_size();
     // A part that has ended gave back what it had.
     const bool ended = std::find(attempt.ended_nodes().begin(), attempt.ended_nodes().end(),
                                  placement.node()) != attempt.ended_nodes().end();
-    const int node = ended ? -1 : nodes.Find(placement.node());
+    const int node = ended ? -1 : nodes_->Find(placement.node());
     if (node < 0) continue;
-    NodeShare& share = running.shares.emplace_back();
+    NodeShare& share = held_->shares.emplace_back();
     share.node = node;
     share.gpus =
-        nodes.Bits(node, {placement.gpus().data(), static_cast<size_t>(placement.gpus_size())});
+        nodes_->Bits(node, {placement.gpus().data(), static_cast<size_t>(placement.gpus_size())});
     share.amount = AmountOf(placement.total());
     share.amount.gpus = placement.gpus_size();
   }
   if (attempt.running_ms() > 0) {
     int64_t saved = attempt.running_ms();
-    if (job.checkpoint().attempt() == attempt.token().attempt()) {
-      saved = std::max(saved, job.checkpoint().published_ms());
+    if (job->checkpoint().attempt() == attempt.token().attempt()) {
+      saved = std::max(saved, job->checkpoint().published_ms());
     }
-    running.unsaved_gpu_ms = gpus * std::max<int64_t>(0, now.wall_ms - saved);
+    held_->unsaved_gpu_ms = gpus * std::max<int64_t>(0, now_ms_ - saved);
   }
-  return running;
+  return *held_;
 }
 
-}  // namespace
-
-std::vector<RunningJob> RunningJobs(const Cluster& cluster, const NodeTable& nodes, Now now) {
-  std::vector<RunningJob> running;
-  running.reserve(cluster.holding.size());
-  JobWalk walk(cluster);
-  for (uint64_t id : cluster.holding) {
-    RunningJob one = Describe(walk(id), nodes, now);
-    if (!one.shares.empty()) running.push_back(std::move(one));
-  }
-  return running;
+Holders::Holders(const JobList& holding, const NodeTable& nodes, Now now) {
+  running.reserve(holding.size());
+  ForEachJob<JobPart::kRoles>(holding, [&](const Job& job) {
+    use.Add(job, now);
+    if (job.spec().launcher() != "slurm") running.emplace_back(job, nodes, now);
+  });
 }
 
 void SortReleases(std::vector<Release>& releases) {
@@ -77,7 +74,7 @@ int ReleaseUntilPlaced(const std::vector<Release>& releases, int from, const Sha
       marks.resize(wanted + 1);
     }
     while (static_cast<int>(marks.size()) - 1 < wanted) {
-      for (const NodeShare& share : releases[from + marks.size() - 1].shares) board.Give(share);
+      for (const NodeShare& share : releases[from + marks.size() - 1].shares()) board.Give(share);
       marks.push_back(board.Mark());
     }
   };

@@ -55,11 +55,11 @@ TEST_F(Explained, ADependency) {
   spec.add_dependencies()->set_job(other);
   const uint64_t job = builder.Submit(spec);
   const Explanation said = builder.Why(job);
-  ExpectSaid(said, Explanation::DEPENDENCY, "It waits for the success of job 1, which is RUNNING.");
+  ExpectSaid(said, Explanation::DEPENDENCY, "It waits for the success of job 1, which is running.");
   EXPECT_THAT(said.waits_for(), ElementsAre(other));
   builder.End(other, FAILED);
   ExpectSaid(builder.Why(job), Explanation::DEPENDENCY,
-             "It waits for the success of job 1, which is FAILED: it can't start.");
+             "It waits for the success of job 1, which failed: it can't start.");
 }
 
 TEST_F(Explained, AQuota) {
@@ -73,7 +73,7 @@ TEST_F(Explained, AQuota) {
   EXPECT_THAT(said.waits_for(), ElementsAre(running));
   ExpectSaid(builder.WhyDry(Gang(8, 1)), Explanation::QUOTA,
              "It asks for 8 GPUs, and the quota of user/alice is 6 GPUs: it never starts.",
-             "Lower --gpus to 6.");
+             "Lower --gpus to 6, or have the quota raised.");
 }
 
 TEST_F(Explained, AQuotaOfJobs) {
@@ -81,7 +81,8 @@ TEST_F(Explained, AQuotaOfJobs) {
   builder.SetQuota("user/alice", 0, 1);
   builder.RunOn("t1", 1);
   ExpectSaid(builder.WhyDry(Gang(1, 1)), Explanation::QUOTA,
-             "The quota of user/alice is 1 job at once, and 1 run or come first.");
+             "The quota of user/alice is 1 job at once, and 1 runs or comes first.",
+             "Wait until others of user/alice end.");
 }
 
 TEST_F(Explained, AnArrayThatRunsAsManyAsItMay) {
@@ -130,7 +131,7 @@ TEST_F(Explained, LabelsThatNoNodeHas) {
   builder.AddNodes(2, 8);
   JobSpec spec = Gang(1, 1);
   (*spec.mutable_node_labels())["gpu"] = "h100";
-  ExpectSaid(builder.WhyDry(spec), Explanation::NEVER_FITS, "none of 2 nodes has gpu=h100.",
+  ExpectSaid(builder.WhyDry(spec), Explanation::NEVER_FITS, "none of the 2 nodes has gpu=h100.",
              "Ask for other labels.");
 }
 
@@ -138,7 +139,11 @@ TEST_F(Explained, ExclusionOfAllNodes) {
   builder.AddNodes(1, 8);
   JobSpec spec = Gang(1, 1);
   spec.add_excluded_nodes("t1");
-  ExpectSaid(builder.WhyDry(spec), Explanation::NEVER_FITS, "it excludes every node");
+  ExpectSaid(builder.WhyDry(spec), Explanation::NEVER_FITS, "it excludes every node.");
+  (*spec.mutable_node_labels())["gpu"] = "h100";
+  (*builder.cluster.nodes.at("t1").mutable_labels())["gpu"] = "h100";
+  ExpectSaid(builder.WhyDry(spec), Explanation::NEVER_FITS,
+             "it excludes every node that has gpu=h100.");
 }
 
 TEST_F(Explained, AClusterWithoutNodes) {
@@ -164,7 +169,7 @@ TEST_F(Explained, NodesThatTakeNoWork) {
   builder.cluster.nodes.at("t4").set_state(Node::SILENT);
   ExpectSaid(builder.WhyDry(Gang(24, 1)), Explanation::DRAINED,
              "it would fit if t3 (draining: new disk) and t4 (silent) took work.",
-             "Take a node back (tanren admin resume t3), or lower --gpus to 16.");
+             "Take the node back (tanren admin resume t3), or lower --gpus to 16.");
 }
 
 TEST_F(Explained, PiecesThatDontMakeAWhole) {
@@ -172,8 +177,8 @@ TEST_F(Explained, PiecesThatDontMakeAWhole) {
   builder.RunOn("t1", 5);
   builder.RunOn("t2", 3);
   ExpectSaid(builder.WhyDry(Gang(1, 8)), Explanation::FRAGMENTED,
-             "8 GPUs and 248 cores are free, but not together: at most 5 GPUs, 125 cores and 1 TiB "
-             "on one node;");
+             "8 GPUs and 248 cores are free, but not together: at most 5 GPUs and 125 cores on one "
+             "node;");
   ExpectSaid(builder.WhyDry(Gang(3, 2)), Explanation::STARTS_NOW, "");
   ExpectSaid(builder.WhyDry(Gang(4, 2)), Explanation::FRAGMENTED,
              "at most 5 on one node, and there is room for 3 of its 4 ranks",
@@ -198,8 +203,12 @@ TEST_F(Explained, WaitingForWhatRunsWithoutALimit) {
   builder.AddNodes(1, 8);
   builder.RunOn("t1", 8);
   const Explanation said = builder.Why(builder.Submit(Gang(8, 1)));
-  ExpectSaid(said, Explanation::WAITING, "waits for job 1; when it starts isn't known.");
+  ExpectSaid(said, Explanation::WAITING,
+             "waits for job 1; when it starts isn't known, because job 1 has no time limit.");
   EXPECT_EQ(said.estimated_start_ms(), 0);
+  const Explanation next = builder.WhyDry(Gang(4, 1));
+  ExpectSaid(next, Explanation::WAITING,
+             "job 2 comes first; when it starts isn't known, because job 1 has no time limit.");
 }
 
 TEST_F(Explained, WaitingBecauseRoomIsKept) {
@@ -212,7 +221,7 @@ TEST_F(Explained, WaitingBecauseRoomIsKept) {
   ExpectSaid(said, Explanation::WAITING,
              "4 GPUs and 124 cores are free, but kept for job 2, which comes first; it starts in "
              "about 2 h.",
-             "A --time-limit of at most 60m lets it start before that.");
+             "A --time-limit of at most 60m lets it start now.");
   EXPECT_THAT(said.waits_for(), ElementsAre(head));
   EXPECT_EQ(said.estimated_start_ms(), kStart + 2 * kHour);
 }
@@ -259,12 +268,15 @@ TEST_F(Explained, JobsThatRunOrHaveEnded) {
   builder.AddNodes(1, 8);
   const uint64_t job = builder.RunOn("t1", 8);
   builder.Wait(kMinute);
-  ExpectSaid(builder.Why(job), Explanation::RUNS, "It is RUNNING on t1, for 1 min.");
+  ExpectSaid(builder.Why(job), Explanation::RUNS, "It is running on t1, for 1 min.");
   builder.Stop(job);
-  ExpectSaid(builder.Why(job), Explanation::RUNS, "It is being stopped on t1 (PREEMPTED).");
+  ExpectSaid(builder.Why(job), Explanation::RUNS, "It is being stopped on t1 (preempted).");
   builder.End(job, FAILED);
   builder.job(job).set_end_message("the disk is full");
-  ExpectSaid(builder.Why(job), Explanation::ENDED, "It is FAILED: the disk is full.");
+  ExpectSaid(builder.Why(job), Explanation::ENDED, "It failed: the disk is full.");
+  builder.job(job).set_state(CANCELLED);
+  builder.job(job).set_end_message("cancelled by bea");
+  ExpectSaid(builder.Why(job), Explanation::ENDED, "It was cancelled by bea.");
 }
 
 TEST_F(Explained, ASlurmJobWithoutASlurmCluster) {

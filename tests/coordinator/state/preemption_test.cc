@@ -81,6 +81,21 @@ TEST(Preemption, OneBigLossIsTakenBeforeManySmallOnesThatAddUpToMore) {
   EXPECT_THAT(Victims(builder.Pass()), ElementsAre(one));
 }
 
+TEST(Preemption, AGangThatLosesLittleGivesWayBeforeManyThatLoseMore) {
+  ClusterBuilder builder;
+  builder.AddNodes(4, 8);
+  for (const char* node : {"t1", "t2"}) {
+    for (int i = 0; i < 4; ++i) builder.RunOn(node, 2, Preemptible(Gang(2, 1)));
+  }
+  builder.Wait(kMinute);  // each of those loses two GPU minutes, sixteen in all
+  const uint64_t gang = builder.Submit(Preemptible(Gang(16, 1)));
+  builder.Follow(builder.Pass());
+  ASSERT_EQ(builder.job(gang).state(), RUNNING);
+  builder.Wait(kMinute / 4);  // it loses four
+  builder.Submit(WithPriority(1, Gang(16, 1)));
+  EXPECT_THAT(Victims(builder.Pass()), ElementsAre(gang));
+}
+
 TEST(Preemption, OnlyPreemptibleJobsOfLowerPriorityGiveWay) {
   ClusterBuilder builder;
   builder.AddNodes(1, 8);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "gtest/gtest.h"
 #include "runtime/base/random.h"
 #include "tests/coordinator/state/cluster_builder.h"
 
@@ -29,6 +30,25 @@ class RandomCluster {
 
   RandomStream random_;
 };
+
+inline constexpr int kRandomClusters = 400;
+
+// Calls `check` with clusters of all seeds at several moments of their lives, and the plan there.
+template <typename Check>
+void ForEachPlan(Check check) {
+  for (uint64_t seed = 0; seed < kRandomClusters; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    RandomCluster random(seed);
+    for (int moment = 0; moment < 3; ++moment) {
+      SCOPED_TRACE(testing::Message() << "moment " << moment);
+      const Plan plan = random.builder.Pass();
+      check(random.builder, plan);
+      if (testing::Test::HasFailure()) return;
+      random.builder.Follow(plan);
+      random.Live();
+    }
+  }
+}
 
 }  // namespace tanren::coordinator
 

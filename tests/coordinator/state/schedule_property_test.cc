@@ -1,5 +1,6 @@
 // What holds of every plan, on random clusters.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -7,31 +8,13 @@
 #include "coordinator/state/schedule_limits.h"
 #include "coordinator/state/schedule_order.h"
 #include "coordinator/state/schedule_running.h"
+#include "coordinator/state/usage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/coordinator/state/random_cluster.h"
 
 namespace tanren::coordinator {
 namespace {
-
-constexpr int kSeeds = 400;
-
-// Calls `check` with clusters of all seeds at several moments of their lives, and the plan there.
-template <typename Check>
-void ForEachPlan(Check check) {
-  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
-    SCOPED_TRACE(testing::Message() << "seed " << seed);
-    RandomCluster random(seed);
-    for (int moment = 0; moment < 3; ++moment) {
-      SCOPED_TRACE(testing::Message() << "moment " << moment);
-      const Plan plan = random.builder.Pass();
-      check(random.builder, plan);
-      if (testing::Test::HasFailure()) return;
-      random.builder.Follow(plan);
-      random.Live();
-    }
-  }
-}
 
 std::string Text(const Plan& plan) {
   std::string text;
@@ -107,6 +90,79 @@ TEST(EveryPlan, KeepsToQuotasAndArrayBounds) {
   EXPECT_GT(bounded, 100);
 }
 
+JobList HoldingOf(const Cluster& cluster) { return JobsOf(cluster, cluster.holding); }
+
+std::vector<QueuedJob> QueueOf(const ClusterBuilder& builder) {
+  const NodeTable nodes(builder.cluster);
+  const Holders holders(HoldingOf(builder.cluster), nodes, builder.now);
+  return Queue(builder.cluster, holders.use, builder.options, builder.now, nullptr, 0);
+}
+
+// What over-use costs the subjects of a prefix, summed up job by job.
+std::map<std::string, double> PlainPenalties(const ClusterBuilder& builder, bool projects) {
+  const Cluster& cluster = builder.cluster;
+  const std::string prefix = projects ? "project/" : "user/";
+  std::map<std::string, double> use;
+  for (const auto& [id, job] : cluster.jobs) {
+    const std::string name = projects ? job.spec().project() : job.user();
+    if (name.empty() || IsTerminal(job.state())) continue;
+    double& seconds = use[name];
+    if (!HoldsNodes(job.state())) continue;
+    seconds += static_cast<double>(TotalOf(job.spec()).gpus) *
+               static_cast<double>(builder.now.wall_ms - job.attempt().placed_ms()) / 1000;
+  }
+  const auto share_of = [&](const std::string& name) {
+    const auto quota = cluster.quotas.find(prefix + name);
+    return quota == cluster.quotas.end() || quota->second.share() <= 0 ? 1 : quota->second.share();
+  };
+  double all_use = 0, all_shares = 0;
+  for (auto& [name, seconds] : use) {
+    if (const auto past = cluster.usage.find(prefix + name); past != cluster.usage.end()) {
+      seconds += Decayed(past->second, builder.options.usage_half_life_ms, builder.now.wall_ms);
+    }
+    all_use += seconds;
+    all_shares += share_of(name);
+  }
+  for (auto& [name, seconds] : use) {
+    const double over = all_use > 0 ? seconds / all_use / (share_of(name) / all_shares) : 0;
+    seconds = builder.options.fair_share_weight * (1 - std::exp2(-over));
+  }
+  return use;
+}
+
+TEST(EveryQueue, IsInTheOrderOfPriorityWaitingAndAPlainSumOfUse) {
+  int queued_jobs = 0, penalized = 0;
+  ForEachPlan([&](ClusterBuilder builder, const Plan&) {
+    for (const char* subject : {"user/u0", "project/p1"}) {
+      Usage& usage = builder.cluster.usage[subject];
+      usage.set_subject(subject);
+      usage.set_gpu_seconds(20'000);
+      usage.set_at_ms(builder.now.wall_ms - builder.options.usage_half_life_ms / 2);
+    }
+    builder.SetQuota("user/u1", 0, 0, 3);
+    std::map<std::string, double> users = PlainPenalties(builder, false);
+    std::map<std::string, double> projects = PlainPenalties(builder, true);
+    const QueuedJob* before = nullptr;
+    const std::vector<QueuedJob> queue = QueueOf(builder);
+    for (const QueuedJob& queued : queue) {
+      const Job& job = *queued.job;
+      double penalty = users.at(job.user());
+      if (!job.spec().project().empty()) penalty = (penalty + projects[job.spec().project()]) / 2;
+      const double waited = static_cast<double>(builder.now.wall_ms - job.submitted_ms()) /
+                            static_cast<double>(builder.options.ageing_ms);
+      EXPECT_NEAR(queued.priority, job.spec().priority() + waited - penalty, 1e-6);
+      if (before != nullptr) {
+        EXPECT_GE(before->priority, queued.priority);
+      }
+      before = &queued;
+      ++queued_jobs;
+      if (penalty > 1) ++penalized;
+    }
+  });
+  EXPECT_GT(queued_jobs, 1000);
+  EXPECT_GT(penalized, 500);
+}
+
 // What a plan leaves free, without what is kept back.
 Board Rest(const ClusterBuilder& builder, const Plan& plan, const NodeTable& nodes,
            const ShapeTable& shapes) {
@@ -135,12 +191,12 @@ TEST(EveryPlan, LeavesNobodyOutWhoFitsUnlessRoomIsKeptOrALimitReached) {
     const NodeTable nodes(builder.cluster);
     ShapeTable shapes(nodes);
     Board rest = Rest(builder, plan, nodes, shapes);
-    Limits limits(builder.cluster);
+    const JobList holding = HoldingOf(builder.cluster);
+    Limits limits(builder.cluster, holding);
     for (const PlannedStart& start : plan.starts) {
       limits.Start(builder.cluster.jobs.at(start.job));
     }
-    for (const QueuedJob& queued :
-         Queue(builder.cluster, builder.options, builder.now, nullptr, 0)) {
+    for (const QueuedJob& queued : QueueOf(builder)) {
       const Job& job = *queued.job;
       if (FindStart(plan, job.id()) != nullptr || job.spec().launcher() == "slurm") continue;
       if (limits.Broken(job, false)) continue;
@@ -180,8 +236,8 @@ TEST(EveryPlan, FindsAPlaceForASingleRoleWheneverThereIsOne) {
   EXPECT_GT(room, 500);
 }
 
-TEST(EveryPlan, StopsNobodyWhoCouldBeSpared) {
-  int preemptions = 0;
+TEST(EveryPlan, StopsThoseThatLoseTheLeastAndNobodyWhoCouldBeSpared) {
+  int preemptions = 0, alone = 0;
   ForEachPlan([&](const ClusterBuilder& builder, const Plan& plan) {
     EXPECT_TRUE(plan.preemptions.empty() || builder.options.preemption);
     std::map<uint64_t, std::vector<uint64_t>> victims;
@@ -195,7 +251,8 @@ TEST(EveryPlan, StopsNobodyWhoCouldBeSpared) {
     }
     const NodeTable nodes(builder.cluster);
     ShapeTable shapes(nodes);
-    const auto running = RunningJobs(builder.cluster, nodes, builder.now);
+    const Holders holders(HoldingOf(builder.cluster), nodes, builder.now);
+    const auto& running = holders.running;
     const auto& [beneficiary, stopped] = *victims.begin();
     const Shape& shape = shapes.Of(builder.cluster.jobs.at(beneficiary).spec());
     const auto fits_without = [&](uint64_t spared) {
@@ -205,7 +262,7 @@ TEST(EveryPlan, StopsNobodyWhoCouldBeSpared) {
         const uint64_t id = one.job->id();
         const bool stops = std::count(stopped.begin(), stopped.end(), id) > 0 && id != spared;
         if (!stops && !one.stopping) continue;
-        for (const NodeShare& share : one.shares) board.Give(share);
+        for (const NodeShare& share : one.shares()) board.Give(share);
       }
       for (const PlannedStart& start : plan.starts) {
         for (const Placement& placement : start.placements) {
@@ -218,6 +275,22 @@ TEST(EveryPlan, StopsNobodyWhoCouldBeSpared) {
       return Fits(shape, board);
     };
     EXPECT_TRUE(fits_without(0)) << "they are stopped in vain";
+    // Nobody alone would have lost less and made room enough, as the board was before any start.
+    int64_t loss = 0;
+    for (const RunningJob& one : running) {
+      if (std::count(stopped.begin(), stopped.end(), one.job->id()) > 0)
+        loss += one.unsaved_gpu_ms();
+    }
+    for (const RunningJob& one : running) {
+      if (!plan.starts.empty() || !one.may_be_stopped || one.unsaved_gpu_ms() >= loss ||
+          one.job->spec().priority() >= builder.cluster.jobs.at(beneficiary).spec().priority()) {
+        continue;
+      }
+      Board board(nodes, shapes, Board::Fill::kFreeNow);
+      for (const NodeShare& share : one.shares()) board.Give(share);
+      EXPECT_FALSE(Fits(shape, board)) << "job " << one.job->id() << " would have been enough";
+      ++alone;
+    }
     if (plan.starts.empty()) {
       for (uint64_t victim : stopped) {
         EXPECT_FALSE(fits_without(victim)) << "job " << victim << " could be spared";
@@ -226,13 +299,14 @@ TEST(EveryPlan, StopsNobodyWhoCouldBeSpared) {
     }
   });
   EXPECT_GT(preemptions, 5);
+  EXPECT_GT(alone, 3);
 }
 
 // Everything runs to its limit from now on, and nothing else comes: whoever was promised a time
 // starts by then, whatever was started beside.
 TEST(EveryReservation, IsKept) {
   int kept = 0;
-  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+  for (uint64_t seed = 0; seed < kRandomClusters; ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     RandomCluster random(seed);
     ClusterBuilder& builder = random.builder;
@@ -252,8 +326,7 @@ TEST(EveryReservation, IsKept) {
     const Reservation promise = plan.reservations[0];
     if (builder.job(promise.job).spec().roles_size() > 1) continue;  // packed by a heuristic
     // Whoever is before it, and waits for something else than room, stays where it is.
-    for (const QueuedJob& queued :
-         Queue(builder.cluster, builder.options, builder.now, nullptr, 0)) {
+    for (const QueuedJob& queued : QueueOf(builder)) {
       if (queued.job->id() == promise.job) break;
       if (FindStart(plan, queued.job->id()) == nullptr)
         builder.job(queued.job->id()).set_held(true);
@@ -294,35 +367,6 @@ TEST(EveryReservation, IsKept) {
     ++kept;
   }
   EXPECT_GT(kept, 30);
-}
-
-TEST(EveryExplanation, SaysStartsNowOfExactlyThoseThatStart) {
-  int starting = 0, waiting = 0;
-  ForEachPlan([&](const ClusterBuilder& builder, const Plan& plan) {
-    for (uint64_t id : builder.cluster.pending) {
-      const Explanation explanation = builder.Why(id);
-      const bool starts = FindStart(plan, id) != nullptr;
-      ++(starts ? starting : waiting);
-      EXPECT_EQ(explanation.reason() == Explanation::STARTS_NOW, starts)
-          << explanation.DebugString() << builder.cluster.jobs.at(id).DebugString();
-      EXPECT_FALSE(explanation.text().empty());
-    }
-  });
-  EXPECT_GT(starting, 500);
-  EXPECT_GT(waiting, 500);
-}
-
-TEST(EveryExplanation, OfADryRunIsThatOfTheSubmittedJob) {
-  ForEachPlan([&](ClusterBuilder& builder, const Plan&) {
-    if (builder.cluster.pending.empty()) return;
-    const JobSpec spec = builder.job(*builder.cluster.pending.rbegin()).spec();
-    const Explanation dry = builder.WhyDry(spec, "u1");
-    ClusterBuilder after = builder;
-    const uint64_t id = after.Submit(spec, "u1");
-    EXPECT_EQ(Explanation::Reason_Name(dry.reason()),
-              Explanation::Reason_Name(after.Why(id).reason()));
-    EXPECT_EQ(dry.text(), after.Why(id).text());
-  });
 }
 
 }  // namespace
