@@ -40,9 +40,9 @@ struct flock WholeFile() {
 PartFolder::PartFolder(const fs::path& state, const AttemptToken& token)
     : path_(state / "parts" / TokenText(token)) {}
 
-absl::Status ReplaceFile(const fs::path& path, std::string_view content) {
+absl::Status ReplaceFile(const fs::path& path, std::string_view content, unsigned mode) {
   const fs::path temporary = TemporaryNameOf(path);
-  const Descriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  const Descriptor file(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
   if (!file.is_open()) return ErrnoOf("can't create", temporary);
   while (!content.empty()) {
     const ssize_t written = write(file.get(), content.data(), content.size());

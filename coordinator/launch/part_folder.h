@@ -36,7 +36,8 @@ class PartFolder {
 
 // Replaces the file whole for every reader, but without waiting for the disk: 8 ms each would be
 // the most of a short job's life, and after a crash of the machine nothing of a part lives anyway.
-absl::Status ReplaceFile(const std::filesystem::path& path, std::string_view content);
+absl::Status ReplaceFile(const std::filesystem::path& path, std::string_view content,
+                         unsigned mode = 0600);
 
 // kNotFound; kDataLoss for a file that isn't whole.
 absl::StatusOr<PartReport> ReadPartState(const PartFolder& folder);

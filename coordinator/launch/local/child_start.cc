@@ -76,7 +76,7 @@ absl::Status PrepareFolders(const PartSpec& part) {
   TANREN_RETURN_IF_ERROR(MakeFolder(folders.job));
   TANREN_RETURN_IF_ERROR(MakeFolder(folders.attempt));
   if (!folders.recipe.empty()) {
-    TANREN_RETURN_IF_ERROR(ReplaceFile(folders.recipe, part.spec().recipe().recipe()));
+    TANREN_RETURN_IF_ERROR(ReplaceFile(folders.recipe, part.spec().recipe().recipe(), 0644));
   }
   const fs::path temporary = folders.job / fmt::format(".latest.{}", getpid());
   unlink(temporary.c_str());

@@ -44,8 +44,9 @@ std::string FramesOf(pid_t process) {
     dup2(input.get(), STDOUT_FILENO);
     dup2(input.get(), STDERR_FILENO);
     const std::string number = std::to_string(process);
-    execl(debugger.c_str(), "gdb", "-nx", "-batch", "-p", number.c_str(), "-ex",
-          "thread apply all backtrace 64", nullptr);
+    // Nothing that the program's own files say is run.
+    execl(debugger.c_str(), "gdb", "-nx", "-iex", "set auto-load off", "-batch", "-p",
+          number.c_str(), "-ex", "thread apply all backtrace 64", nullptr);
     _exit(127);
   }
   input.Close();

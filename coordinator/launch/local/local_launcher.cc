@@ -151,6 +151,12 @@ void LocalLauncher::Implementation::Start(const PartSpec& spec) {
 
 absl::Status LocalLauncher::Implementation::StartSupervisor(LocalPart& part, const PartSpec& spec) {
   TANREN_RETURN_IF_ERROR(MakeDirectories(part.folder.logs()));
+  // The job's user goes through the part's folder to its sockets; what the job is, with its
+  // environment, and what it writes is read by this program alone.
+  if (chmod(part.folder.path().c_str(), 0711) != 0 ||
+      chmod(part.folder.logs().c_str(), 0700) != 0) {
+    return absl::ErrnoToStatus(errno, "the part's folder can't be closed to others");
+  }
   TANREN_RETURN_IF_ERROR(ReplaceFile(part.folder.spec(), SpecFor(spec).SerializeAsString()));
   TANREN_ASSIGN_OR_RETURN(auto ends, PacketPair());
   TANREN_RETURN_IF_ERROR(

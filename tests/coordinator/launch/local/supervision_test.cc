@@ -54,6 +54,19 @@ INSTANTIATE_TEST_SUITE_P(Local, Supervision, testing::Bool(),
 
 constexpr char kDaemonises[] = "(setsid sh -c 'trap \"\" TERM; sleep 300 & wait' &) ; sleep 300";
 
+// The environment of a job may hold secrets, and other people have accounts on the machine.
+TEST_P(Supervision, WhatAJobIsAndWhatItWritesOthersCannotRead) {
+  const PartSpec part = Started("echo written; sleep 300");
+  const fs::path folder = machine_.part(part.token());
+  const auto others = [](const fs::path& path) {
+    return static_cast<unsigned>(fs::status(path).permissions()) & 0077;
+  };
+  EXPECT_EQ(others(folder / "spec.pb"), 0u);
+  EXPECT_EQ(others(folder / "state.pb"), 0u);
+  EXPECT_EQ(others(folder / "logs"), 0u);
+  EXPECT_EQ(others(folder), 0011u) << "its sockets are reached through it";
+}
+
 TEST_P(Supervision, EverythingEndsByTheDeadlineWithNobodyToWatchIt) {
   const PartSpec part = Started(kDaemonises);
   // As if the agent were killed or stopped: nobody answers from here on.
