@@ -54,21 +54,23 @@ job_is() { [[ $(ask "$1" state | tr '[:upper:]' '[:lower:]') == "$2" ]]; }
 steps_in() { if [[ -s $1 ]]; then wc -l <"$1"; else echo 0; fi; }
 has_steps() { (($(steps_in "$1") >= $2)); }
 
-steps=1200
-write_training "$folder" "$steps" 384
+steps=40
+write_training "$folder" "$steps" 48
+# Behind these steps the training stands still until it is let go, or asked to save.
+held=TANREN_FAIL_POINT=training.step_6:hold=$folder/go-5,training.step_21:hold=$folder/go-20
 
 start_coordinator
 start_agent
 mkdir "$folder/jobs"
 submit_recipe() {
   tanren submit "$folder/recipe.yaml" --launcher slurm --ranks 2 --ranks-per-node 1 --folder "$folder/jobs" \
-    --json "$@" | python3 -c 'import json, sys; print(json.load(sys.stdin)["jobs"][0])'
+    --env "$held" --json "$@" | python3 -c 'import json, sys; print(json.load(sys.stdin)["jobs"][0])'
 }
 
 echo "== a recipe trains on two nodes"
 job=$(submit_recipe)
 run=$folder/jobs/job-$job
-wait_until has_steps "$run/attempt-1/metrics.jsonl" 3
+wait_until has_steps "$run/attempt-1/metrics.jsonl" 5
 wait_until job_is "$job" running
 slurm_job=$(ask "$job" attempt.slurm_job)
 [[ -n $slurm_job ]] || slurm_job=$(ask "$job" attempt.slurmJob)
@@ -77,27 +79,29 @@ expect "nodes" "$(timeout 60 squeue --noheader --jobs "$slurm_job" --format=%N)"
 echo "== it runs on while the coordinator is away for longer than a lease, and while the agent is"
 kill -9 "$coordinator_pid"
 sleep 14
-before=$(steps_in "$run/attempt-1/metrics.jsonl")
 start_coordinator
 wait_until job_is "$job" running
 kill -9 "$agent_pid"
 start_agent
-wait_until has_steps "$run/attempt-1/metrics.jsonl" $((before + 1))
+touch "$folder/go-5"
+wait_until has_steps "$run/attempt-1/metrics.jsonl" 20
 wait_until job_is "$job" running
 expect "still Slurm's job" "$(timeout 60 squeue --noheader --format=%i)" "$slurm_job"
 
 echo "== asked to go on later it saves, and goes on from there"
 tanren requeue "$job" >/dev/null
 wait_until test -e "$run/attempt-2.yaml"
+touch "$folder/go-20"
 wait_until job_is "$job" succeeded
 saved=$(steps_in "$run/attempt-1/metrics.jsonl")
-((saved < steps)) || fail "all $steps steps were done before it was asked"
+expect "steps that were done when it was asked" "$((saved >= 20 && saved <= 21))" 1
 expect "where it went on" "$(grep -c "\"step\": *$((saved + 1))[,}]" "$run/attempt-2/metrics.jsonl")" 1
 expect "steps, the first attempt's taken over" "$(steps_in "$run/attempt-2/metrics.jsonl")" "$steps"
 expect "latest" "$(readlink "$run/latest")" attempt-2
 tanren logs "$job" | grep -q . || fail "no log is shown"
 
 echo "== cancelled, it ends"
+rm "$folder/go-5"
 job=$(submit_recipe)
 wait_until has_steps "$folder/jobs/job-$job/attempt-1/metrics.jsonl" 1
 tanren cancel "$job" >/dev/null
