@@ -8,6 +8,7 @@
 #include "coordinator/server/admission.h"
 #include "coordinator/server/agent_hub.h"
 #include "coordinator/server/audit.h"
+#include "coordinator/server/explainer.h"
 #include "coordinator/server/loop.h"
 #include "coordinator/server/open_streams.h"
 #include "coordinator/server/task_thread.h"
@@ -20,6 +21,7 @@ struct CoordinatorParts {
   const CoreOptions& core_options;
   const Admission& admission;
   Loop& loop;
+  Explainer& explainer;
   AgentHub& agents;
   OpenStreams& streams;
   TaskThread& tasks;

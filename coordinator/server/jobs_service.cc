@@ -21,8 +21,29 @@ namespace {
 
 using Unary = grpc::ServerUnaryReactor;
 
-absl::Status NoJob(uint64_t job) {
-  return absl::NotFoundError(fmt::format("there is no job {}", job));
+absl::Status NoJob(uint64_t job, const Cluster& cluster) {
+  const bool forgotten = job != 0 && job < cluster.next_job;
+  return absl::NotFoundError(
+      fmt::format("there is no job {}{}", job,
+                  forgotten ? " any more: `tanren status` says how long ended jobs are kept" : ""));
+}
+
+// The same as AnswerFromView, on the explainer's thread.
+template <typename Fill>
+Unary* AnswerBesideLoop(Explainer& explainer, grpc::CallbackServerContext* context, Unary* reactor,
+                        Fill fill) {
+  const absl::Status asked = explainer.Ask(
+      [=, fill = std::move(fill)](const absl::Status& status, const Cluster* cluster) {
+        if (!status.ok()) {
+          reactor->Finish(ToGrpc(status));
+        } else if (context->IsCancelled()) {
+          reactor->Finish({grpc::StatusCode::CANCELLED, "nobody waits for the answer any more"});
+        } else {
+          reactor->Finish(ToGrpc(fill(*cluster)));
+        }
+      });
+  if (!asked.ok()) reactor->Finish(ToGrpc(asked));
+  return reactor;
 }
 
 // Begins a stream that was let in.
@@ -65,18 +86,19 @@ Unary* JobsService::DryRun(Context* context, const SubmitRequest* request, Submi
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const absl::Status checked = CheckSubmission(request->spec(), parts_.core_options);
   if (!checked.ok()) return Refuse(reactor, checked);
-  return AnswerFromView(parts_.loop, reactor, [=, user = caller->user](const View& view) {
+  const auto explain = [=, &options = parts_.core_options,
+                        user = caller->user](const Cluster& cluster) {
     const Now now = SystemNow();
     Job job;
     job.set_user(user);
-    *job.mutable_spec() = Completed(request->spec(), view.core.options());
+    *job.mutable_spec() = Completed(request->spec(), options);
     job.set_state(PENDING);
     job.set_submitted_ms(now.wall_ms);
     job.set_held(request->spec().held());
-    *reply->mutable_explanation() =
-        ExplainDryRun(view.core.cluster(), view.core.options().schedule, job, now);
+    *reply->mutable_explanation() = ExplainDryRun(cluster, options.schedule, job, now);
     return absl::OkStatus();
-  });
+  };
+  return AnswerBesideLoop(parts_.explainer, context, reactor, explain);
 }
 
 Unary* JobsService::Change(Context* context, std::string_view method, ChangeJobInput::Kind kind,
@@ -120,7 +142,7 @@ Unary* JobsService::Get(Context* context, const JobRequest* request, JobReply* r
   if (!caller.ok()) return Refuse(reactor, caller.status());
   return AnswerFromView(parts_.loop, reactor, [=, caller = *caller](const View& view) {
     const Job* const job = view.core.cluster().FindJob(request->job());
-    if (job == nullptr) return NoJob(request->job());
+    if (job == nullptr) return NoJob(request->job(), view.core.cluster());
     *reply->mutable_job() = *job;
     HideSecrets(caller, *reply->mutable_job());
     return absl::OkStatus();
@@ -139,13 +161,12 @@ Unary* JobsService::Explain(Context* context, const JobRequest* request, Explana
   Unary* const reactor = context->DefaultReactor();
   const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.Explain");
   if (!caller.ok()) return Refuse(reactor, caller.status());
-  return AnswerFromView(parts_.loop, reactor, [=](const View& view) {
-    const Cluster& cluster = view.core.cluster();
-    if (cluster.FindJob(request->job()) == nullptr) return NoJob(request->job());
-    *reply =
-        coordinator::Explain(cluster, view.core.options().schedule, request->job(), SystemNow());
+  const auto explain = [=, &options = parts_.core_options.schedule](const Cluster& cluster) {
+    if (cluster.FindJob(request->job()) == nullptr) return NoJob(request->job(), cluster);
+    *reply = coordinator::Explain(cluster, options, request->job(), SystemNow());
     return absl::OkStatus();
-  });
+  };
+  return AnswerBesideLoop(parts_.explainer, context, reactor, explain);
 }
 
 grpc::ServerWriteReactor<HistoryEvent>* JobsService::Watch(Context* context,
@@ -187,6 +208,8 @@ Unary* JobsService::Status(Context* context, const StatusRequest* request, Statu
     const absl::Status accepting = parts_.loop.accepting();
     reply->set_accepting(accepting.ok());
     reply->set_problem(std::string(accepting.message()));
+    reply->set_keep_ended_ms(view.core.options().keep_ended_ms);
+    reply->set_keep_ended_jobs(view.core.options().keep_ended_jobs);
     if (parts_.certificate_expires_ms) {
       reply->set_certificate_expires_ms(parts_.certificate_expires_ms());
     }

@@ -60,15 +60,11 @@ class Server::Services {
  public:
   Services(const CoreOptions& core_options, Server& server)
       : admission(server.credentials_),
-        parts{core_options,
-              admission,
-              *server.loop_,
-              server.agents_,
-              *server.streams_,
-              *server.tasks_,
-              *server.slow_tasks_,
-              server.audit_.get(),
-              server.options_.certificate_expires_ms},
+        parts{core_options,        admission,
+              *server.loop_,       *server.explainer_,
+              server.agents_,      *server.streams_,
+              *server.tasks_,      *server.slow_tasks_,
+              server.audit_.get(), server.options_.certificate_expires_ms},
         jobs(parts),
         admin(parts, server.credentials_),
         agents(parts) {}
@@ -102,6 +98,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options, Loo
   CountInto(server->metrics_, listener);
   TANREN_ASSIGN_OR_RETURN(server->loop_,
                           Loop::Start(server->options_.loop, std::move(open), std::move(listener)));
+  server->explainer_ = std::make_unique<Explainer>(*server->loop_);
   if (!server->options_.folder.empty()) {
     TANREN_ASSIGN_OR_RETURN(server->audit_, AuditLog::Open(server->options_.folder));
   }
@@ -176,8 +173,9 @@ void Server::Shutdown(std::chrono::milliseconds limit) {
   if (down_ || server_ == nullptr) return;
   down_ = true;
   const auto begin = std::chrono::system_clock::now();
-  // Single calls end with the loop, which answers all that waits.
+  // Single calls end with the loop and the explainer, which answer all that waits.
   loop_->Stop();
+  explainer_->Stop();
   streams_->EndAll({grpc::StatusCode::UNAVAILABLE, "the coordinator is going down"});
   // Who takes nothing is cut off.
   std::thread cut([this, begin, limit] {
@@ -205,6 +203,7 @@ Server::~Server() {
   server_.reset();
   services_.reset();
   if (loop_ != nullptr) loop_->Stop();
+  explainer_.reset();
   slow_tasks_.reset();
   tasks_.reset();
   loop_.reset();

@@ -17,6 +17,7 @@
 #include "coordinator/server/agent_hub.h"
 #include "coordinator/server/audit.h"
 #include "coordinator/server/credentials.h"
+#include "coordinator/server/explainer.h"
 #include "coordinator/server/loop.h"
 #include "coordinator/server/metrics.h"
 #include "coordinator/server/open_streams.h"
@@ -73,6 +74,7 @@ class Server {
   AgentHub agents_;
   std::shared_ptr<OpenStreams> streams_;
   std::unique_ptr<Loop> loop_;
+  std::unique_ptr<Explainer> explainer_;
   std::unique_ptr<TaskThread> tasks_;
   std::unique_ptr<TaskThread> slow_tasks_;
   std::unique_ptr<AuditLog> audit_;
