@@ -54,8 +54,11 @@ void RunProgress::OnEvent(const Event& event, int64_t steady_ms, int64_t wall_ms
   } else if (event.has_step_finished()) {
     OnStep(event.step_finished(), steady_ms, wall_ms);
   } else if (event.has_checkpoint_published()) {
-    const std::filesystem::path folder =
-        std::filesystem::path(event.checkpoint_published().path()).lexically_normal();
+    const std::string& path = event.checkpoint_published().path();
+    // A report with such a path could not be read by the coordinator, nor any other of this
+    // agent's.
+    if (ValidPrefix(path) != path.size()) return;
+    const std::filesystem::path folder = std::filesystem::path(path).lexically_normal();
     const std::string below = folder.lexically_relative(attempt_folder_).string();
     if (attempt_folder_.empty() || below.empty() || below == "." || below.starts_with("..")) return;
     Checkpoint checkpoint;

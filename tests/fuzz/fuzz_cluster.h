@@ -6,6 +6,7 @@
 
 #include "coordinator/state/core.h"
 #include "runtime/base/error.h"
+#include "tests/fuzz/fuzz_protobuf.h"
 
 namespace tanren::fuzz {
 

@@ -85,6 +85,8 @@ sources_of_words() {
     recipe*) ls proto/recipe.proto deploy/recipes/*.yaml ;;
     jsonl) ls trainer/data/example.cc runtime/text/chat_*.cc ;;
     checkpoint_*) ls parallel/checkpoint/{manifest,index}.cc ;;
+    slurm_text) ls coordinator/launch/slurm/slurm_{client,end}.cc ;;
+    client_settings) ls coordinator/client/settings_file.cc ;;
     *) ls runtime/telemetry/metrics_file.cc ;;
   esac
 }

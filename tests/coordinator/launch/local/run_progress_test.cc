@@ -41,7 +41,9 @@ std::string Record(const Event& event) {
 TEST(RunProgress, OnlyCheckpointsInTheAttemptsFolderCount) {
   RunProgress run(3, "/jobs/job-1/attempt-3", 0, 0);
   for (const char* path : {"/jobs/job-1/attempt-2/checkpoints/step-5", "/jobs/job-1/attempt-3",
-                           "/jobs/job-1/attempt-3/../attempt-2/x", "relative"}) {
+                           "/jobs/job-1/attempt-3/../attempt-2/x", "relative",
+                           // No message of the agent's with it could be read.
+                           "/jobs/job-1/attempt-3/checkpoints/\xFF"}) {
     run.OnEvent(Published(path, 5), 0, 0);
     EXPECT_FALSE(run.checkpoint().has_value()) << path;
   }
