@@ -19,6 +19,8 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kFilesInRow = 4;
 constexpr int64_t kLongestChunk = 1 << 20;
+// Nobody writes so much: a file with such a name isn't one of the row, and its end would pass 2^64.
+constexpr uint64_t kLongestLog = uint64_t{1} << 62;
 
 fs::path FileAt(const fs::path& path, uint64_t begin) {
   if (begin == 0) return path;
@@ -41,7 +43,8 @@ std::map<uint64_t, SpoolFile> FilesOf(const fs::path& path) {
     uint64_t begin = 0;
     if (it->path() != path) {
       if (!name.starts_with(stem) || !name.ends_with(".log")) continue;
-      if (!absl::SimpleAtoi(name.substr(stem.size(), name.size() - stem.size() - 4), &begin)) {
+      if (!absl::SimpleAtoi(name.substr(stem.size(), name.size() - stem.size() - 4), &begin) ||
+          begin > kLongestLog) {
         continue;
       }
     }
