@@ -48,6 +48,10 @@ class Machine:
         if ended.returncode != 0:
             raise RuntimeError(f"{self.name}: {command}: {ended.stderr}")
 
+    def signal(self, name):
+        """To all of its processes, but for the one that the others live by."""
+        subprocess.run([*self.inside(), "bash", "-c", f"kill -{name} -1"], check=True)
+
     def die(self):
         """All of its processes, at once."""
         if self.holder.poll() is None:

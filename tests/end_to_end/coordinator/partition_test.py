@@ -1,4 +1,5 @@
-"""Machines that are cut off, hear nothing, are not heard or die: their jobs go on elsewhere, and never beside themselves."""
+"""Machines that are cut off, hear nothing, are not heard, stand still or die: their jobs go on elsewhere, and never beside
+themselves."""
 
 import time
 import unittest
@@ -19,7 +20,7 @@ class PartitionTest(MachinesTest):
     def setUpClass(cls):
         super().setUpClass()
         cls.jobs = {}
-        for name in ("cut", "mute", "deaf", "dead", "brief"):
+        for name in ("cut", "mute", "deaf", "dead", "paused", "brief"):
             cls.start_machine(name, 1)
             cls.jobs[name] = cls.start_beating(name)  # there is room on this machine alone
         for name in ("left", "right"):
@@ -29,6 +30,10 @@ class PartitionTest(MachinesTest):
             cls.start_machine(name, 8)
         cls.since = {}
         for name in cls.jobs:
+            if name == "paused":
+                cls.wires[name].machine.signal("STOP")
+                cls.since[name] = boottime()
+                continue
             cls.wires[name].lose(to_coordinator=name != "deaf", from_coordinator=name != "mute")
             cls.since[name] = boottime()
         # Its wire is cut already: nobody hears of the end of its connections.
@@ -78,6 +83,17 @@ class PartitionTest(MachinesTest):
         wait_until(lambda: self.beats("deaf")[1][1] < boottime() - 1, "its rank has ended")
         self.assert_ended_by_its_lease("deaf")
         self.assert_goes_on_once("deaf")
+
+    def test_a_machine_that_stood_still_ends_its_ranks_when_it_goes_on(self):
+        self.wait_for_second("paused")
+        self.assertLess(self.beats("paused")[1][1], self.since["paused"])
+        goes_on = boottime()
+        self.wires["paused"].machine.signal("CONT")
+        wait_until(lambda: self.state_of("paused") == "up", "paused is back", every=0.1)
+        wait_until(lambda: self.beats("paused")[2][1] > goes_on + 3, "the second attempt goes on")
+        # Nothing can keep a rank from running before what ends it does; but that is all.
+        self.assertLess(self.beats("paused")[1][1], goes_on + 2)
+        self.assertEqual(self.tanren.wait_for(self.jobs["paused"], "running")["attempts"], 2)
 
     def test_an_attempt_lives_through_a_cut_that_is_shorter_than_its_lease(self):
         wait_until(lambda: self.beats("brief")[1][1] > self.since["brief"] + LEASE + GRACE + 1, "it outlives the lease")
