@@ -25,9 +25,10 @@ bool Holds(Dependency::Kind kind, JobState ended) {
 }
 
 std::string NeverHolds(const Dependency& dependency, const Job& job) {
-  return fmt::format("it was to run after the {} of job {}, which is {}",
+  return fmt::format("it was to run after the {} of job {}, which {}{}",
                      dependency.kind() == Dependency::AFTER_SUCCESS ? "success" : "failure",
-                     job.id(), JobState_Name(job.state()));
+                     job.id(), job.state() == CANCELLED ? "was " : "",
+                     Words(JobState_Name(job.state())));
 }
 
 }  // namespace
@@ -45,7 +46,7 @@ void Core::Handle(const SubmitInput& input) {
   job.set_submitted_ms(now_.wall_ms);
   if (input.spec.held()) {
     job.set_held(true);
-    job.set_hold_reason("submitted held");
+    job.set_hold_reason("submitted with --hold");
   }
   const int32_t count = std::max(input.spec.array_size(), 1);
   outcome_.status = CheckSpec(input.spec, options_);
