@@ -148,7 +148,7 @@ TEST_P(CoreDependency, ThatCanNeverHoldCancelsTheJobAndAllThatFollowFromIt) {
   EXPECT_EQ(driver.state(second), GetParam().becomes);
   EXPECT_EQ(driver.state(third), GetParam().becomes);
   if (GetParam().becomes == CANCELLED) {
-    EXPECT_THAT(driver.job(second).end_message(), HasSubstr("job 1, which is"));
+    EXPECT_THAT(driver.job(second).end_message(), HasSubstr("job 1, which "));
   }
   // The same of one that is submitted only now.
   spec.mutable_dependencies(0)->set_job(first);
