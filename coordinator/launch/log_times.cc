@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 constexpr int64_t kSpanMs = 1'000;
 constexpr size_t kMostEntries = 4096;
 constexpr int64_t kPartOfAge = 64;
+constexpr int64_t kLatestMs = int64_t{1} << 52;
 
 // Bytes from `offset` to the next entry's were written within `span_ms` from `first_ms` on.
 struct Entry {
@@ -32,6 +33,11 @@ std::vector<Entry> ReadEntries(const fs::path& path) {
   const std::string bytes = ReadFile(path, kMostEntries * sizeof(Entry)).value_or("");
   std::vector<Entry> entries(bytes.size() / sizeof(Entry));
   if (!entries.empty()) std::memcpy(entries.data(), bytes.data(), entries.size() * sizeof(Entry));
+  // What a broken disk left isn't reckoned with.
+  std::erase_if(entries, [](const Entry& entry) {
+    return entry.first_ms < 0 || entry.first_ms > kLatestMs || entry.span_ms < 0 ||
+           entry.span_ms > kLatestMs;
+  });
   return entries;
 }
 

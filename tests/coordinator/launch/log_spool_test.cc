@@ -5,6 +5,7 @@
 #include <sys/time.h>
 
 #include <filesystem>
+#include <limits>
 #include <string>
 
 #include "fmt/format.h"
@@ -104,6 +105,14 @@ TEST_F(LogsByTime, GoOnWhenTheClockIsSetBack) {
   WriteAfter(spool, 7'200'000, "three");
   EXPECT_EQ(Since(kBegin + 3'000'000), "three\n");
   EXPECT_EQ(Since(kBegin - 10), "one\ntwo\nthree\n");
+}
+
+TEST_F(LogsByTime, AreReadWholeWhereTheirTimesAreNonsense) {
+  LogSpool spool(path_, kLarge, [this] { return now_ms_; });
+  WriteAfter(spool, 0, "one");
+  ThrowIfError(WriteFileAtomically(TimesPath(path_), std::string(3 * 24 + 5, '\xff')));
+  EXPECT_EQ(Since(kBegin), "one\n");
+  EXPECT_EQ(Since(std::numeric_limits<int64_t>::max()), "one\n");
 }
 
 TEST_F(LogsByTime, OfOneThatAnotherWritesAreAllOrNothing) {
