@@ -1,15 +1,11 @@
 #include "coordinator/launch/slurm/slurm_launcher.h"
 
-#include <unistd.h>
-
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
-#include "coordinator/launch/slurm/slurm_attempt.h"
 #include "coordinator/launch/slurm/slurm_folder.h"
-#include "coordinator/launch/slurm/slurm_request.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/coordinator/launch/slurm/fake_cluster.h"
@@ -132,61 +128,6 @@ TEST(SlurmLauncher, ALogKeepsItsNewestBytesAndDeclaresTheGap) {
   EXPECT_EQ((*launcher)->ReadLog(request)->data(), "line 100999\n");
   EXPECT_THAT(ReportOf(**launcher, part.token()).end().log_tail(),
               testing::EndsWith("line 100999\n"));
-}
-
-TEST(SlurmLauncher, AStrangersJobWithANumberThatWasOursIsLeftAlone) {
-  FakeCluster cluster;
-  cluster.Set("hold");
-  const auto launcher = cluster.OpenLauncher();
-  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "true");
-  launcher->Start(part);
-  ASSERT_TRUE(
-      WaitUntil(60, [&] { return !ReportOf(*launcher, part.token()).slurm_job().empty(); }));
-  // Slurm loses the job between two looks, and gives its number again.
-  cluster.Set("mute");
-  cluster.WriteJobFile("1", "name", "another\n");
-  launcher->Stop(part.token(), CANCELLED_BY_USER, 0);
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
-  EXPECT_EQ(cluster.JobFile("1", "state"), "PENDING\n");
-  EXPECT_THAT(TextOf(cluster.folder() / "cancelled"), HasSubstr("1\n")) << "it was tried";
-}
-
-TEST(SlurmLauncher, WhatSlurmForgotAndLeftNoRecordEndedAsAccountingSaysOfItsName) {
-  FakeCluster cluster;
-  const auto launcher = cluster.OpenLauncher();
-  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "exec sleep 600");
-  launcher->Start(part);
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
-  cluster.Set("mute");
-  kill(std::stoi(cluster.JobFile("1", "pid")), SIGKILL);
-  // The number was given again, and accounting's last word on it is of the other job.
-  cluster.Set("accounts",
-              "1|OUT_OF_MEMORY|0:125|" + SlurmJobName(part) + "\n1|COMPLETED|0:0|another\n");
-  cluster.ForgetJob("1");
-  cluster.Clear("mute");
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
-  const AttemptEnd end = ReportOf(*launcher, part.token()).end();
-  EXPECT_EQ(end.kind(), AttemptEnd::USER_ERROR) << end.message();
-  EXPECT_THAT(end.message(), HasSubstr("memory"));
-}
-
-TEST(SlurmLauncher, ARootsLauncherRunsWhoWantsAJobAndRefusesRoot) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root";
-  SlurmLauncherOptions options;
-  PartSpec part;
-  part.set_user("nobody");
-  const auto nobody = SlurmUserOf(part, options);
-  ASSERT_TRUE(nobody.ok()) << nobody.status();
-  EXPECT_NE(nobody->user, 0);
-  part.set_user("root");
-  EXPECT_TRUE(absl::IsPermissionDenied(SlurmUserOf(part, options).status()));
-  // One that shares an account would be root's for everybody.
-  options.shared_account = true;
-  EXPECT_TRUE(absl::IsPermissionDenied(SlurmUserOf(part, options).status()));
-  options.allow_root = true;
-  EXPECT_EQ(SlurmUserOf(part, options)->user, 0);
-  part.set_user("nobody-of-this-name");
-  EXPECT_TRUE(absl::IsNotFound(SlurmUserOf(part, options).status()));
 }
 
 TEST(SlurmLauncher, ASubmissionWhoseAnswerWasLostRunsOnce) {
