@@ -34,6 +34,11 @@ class UpTest(ClusterTest):
         self.assertIn("broken pipe dream", ended.stderr)
         self.assertNotIn("STOP_REASON", ended.stdout)
 
+    def test_a_failure_that_was_followed_is_shown_once(self):
+        ended = self.tanren.run("run", "--follow", "--", "/bin/sh", "-c", "echo broken pipe dream; exit 3")
+        self.assertEqual(ended.returncode, 2, ended)
+        self.assertEqual((ended.stdout + ended.stderr).count("broken pipe dream"), 1, ended)
+
     def test_the_same_request_id_makes_one_job(self):
         first = self.run_job("--request-id", "same-one", "--", "/bin/true")
         self.assertEqual(self.run_job("--request-id", "same-one", "--", "/bin/true"), first)
