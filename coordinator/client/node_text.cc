@@ -78,8 +78,13 @@ std::string DescribeStatus(const StatusReply& status, const std::string& address
   for (const auto& [state, count] : states) {
     if (count != 0) counts.push_back(fmt::format("{} {}", count, absl::AsciiStrToLower(state)));
   }
-  return text + fmt::format("jobs         {}\n",
-                            counts.empty() ? "none" : ForTerminal(absl::StrJoin(counts, ", ")));
+  text += fmt::format("jobs         {}\n",
+                      counts.empty() ? "none" : ForTerminal(absl::StrJoin(counts, ", ")));
+  if (status.keep_ended_ms() != 0) {
+    text += fmt::format("ended jobs   are kept for {}, at most {}\n",
+                        FormatDuration(status.keep_ended_ms()), status.keep_ended_jobs());
+  }
+  return text;
 }
 
 }  // namespace tanren::coordinator

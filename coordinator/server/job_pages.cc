@@ -83,6 +83,8 @@ struct JobListing {
 
   bool Gather(const View& view) {
     const auto& jobs = view.core.cluster().jobs;
+    const uint64_t oldest = jobs.empty() ? view.core.cluster().next_job : jobs.begin()->first;
+    if (oldest > 1) reply->set_forgotten_after_ms(view.core.options().keep_ended_ms);
     if (!request->newest_first()) return GatherFrom(view, jobs.upper_bound(cursor), jobs.end());
     return GatherFrom(view, std::make_reverse_iterator(jobs.lower_bound(cursor)), jobs.rend());
   }

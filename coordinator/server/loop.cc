@@ -1,5 +1,7 @@
 #include "coordinator/server/loop.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <iterator>
@@ -38,7 +40,8 @@ Loop::Loop(LoopOptions options, OpenStore open, LoopListener listener)
       open_(std::move(open)),
       listener_(std::move(listener)),
       started_ms_(SystemNow().wall_ms),
-      recent_(kRecentEvents) {}
+      recent_(kRecentEvents),
+      old_events_(options_.keep_events_ms) {}
 
 absl::StatusOr<std::unique_ptr<Loop>> Loop::Start(LoopOptions options, OpenStore open,
                                                   LoopListener listener) {
@@ -53,13 +56,17 @@ Loop::~Loop() { Stop(); }
 absl::Status Loop::Open() {
   store_.reset();  // its lock, before another is opened
   TANREN_ASSIGN_OR_RETURN(store_, open_());
-  TANREN_ASSIGN_OR_RETURN(const std::vector<Record> records, store_->Records());
+  TANREN_ASSIGN_OR_RETURN(std::vector<Record> records, store_->Records());
   TANREN_ASSIGN_OR_RETURN(Cluster cluster, Restore(records));
   const Now now = SystemNow();
   TANREN_RETURN_IF_ERROR(BeginEpochIfNeeded(*store_, cluster, now));
   if (listener_.opened) TANREN_RETURN_IF_ERROR(listener_.opened(*store_, records));
   core_ = std::make_unique<Core>(options_.core, std::move(cluster), now);
   recent_.Reset(store_->last_sequence());
+  // A long history's records take as much memory as the cluster that was made of them.
+  records.clear();
+  records.shrink_to_fit();
+  malloc_trim(0);
   return absl::OkStatus();
 }
 
@@ -198,6 +205,11 @@ void Loop::Process(std::vector<Task> tasks, bool tick) {
       Batch pass;
       Tick(pass);
       Finish(std::move(pass));
+    }
+    if (accepting().ok()) {
+      if (const absl::Status forgotten = old_events_.Look(*store_, SteadyMs()); !forgotten.ok()) {
+        Fail(forgotten);
+      }
     }
   }
   ServeReaders(std::move(readers));

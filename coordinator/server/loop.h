@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "coordinator/server/old_events.h"
 #include "coordinator/server/recent_events.h"
 #include "coordinator/state/core.h"
 #include "coordinator/store/store.h"
@@ -44,6 +45,8 @@ struct LoopOptions {
   CoreOptions core;
   size_t queue_limit = 4096;  // calls that wait
   size_t batch_limit = 512;   // inputs in one commit
+  // Older events leave the store; 0: none does.
+  int64_t keep_events_ms = 30LL * 24 * 3600 * 1000;
   // After a failed write; a store that isn't merely out of space is given up after some tries.
   int64_t reopen_every_ms = 2'000;
   int reopen_tries = 5;
@@ -150,6 +153,7 @@ class Loop {
   // Of the loop's thread.
   std::unique_ptr<Store> store_;
   std::unique_ptr<Core> core_;
+  OldEvents old_events_;
   std::map<std::string, uint64_t> last_orders_;  // sequence of the last that were sent, by node
   int64_t last_tick_ = 0;
   int64_t tick_cost_ms_ = 0;

@@ -33,6 +33,7 @@ constexpr int kWrongOptions = 64;
 constexpr int kCantStart = 69;
 constexpr int kStoreFailed = 74;
 
+constexpr int64_t kDayMs = 24LL * 3600 * 1000;
 // Nothing that goes wrong in shutting down takes longer.
 constexpr unsigned kShutdownSeconds = 5;
 
@@ -42,6 +43,8 @@ struct Arguments {
   std::string metrics = kDefaultMetrics;
   bool metrics_named = false;
   bool allow_commands = false;
+  int keep_ended_days = 30;
+  int64_t keep_ended_jobs = 100'000;
   bool check = false;
   TlsOptions tls;
   std::filesystem::path backup;
@@ -132,6 +135,9 @@ int Serve(const Arguments& arguments) {
   }
   options.listen = arguments.listen;
   options.loop.core.allow_commands = arguments.allow_commands;
+  options.loop.core.keep_ended_ms = arguments.keep_ended_days * kDayMs;
+  options.loop.core.keep_ended_jobs = arguments.keep_ended_jobs;
+  options.loop.keep_events_ms = arguments.keep_ended_days * kDayMs;
   options.folder = arguments.state;
   auto open = [state = arguments.state, lock = std::shared_ptr<const LockFile>()]() mutable
       -> absl::StatusOr<std::unique_ptr<Store>> {
@@ -182,6 +188,17 @@ int Main(int argc, char** argv) {
                      "Clients and agents must show a certificate of this authority, PEM");
   program.add_flag("--allow-commands", arguments.allow_commands,
                    "Jobs may be any program, not only recipes");
+  program
+      .add_option("--keep-ended", arguments.keep_ended_days,
+                  "Days that ended jobs are known, but for those that a waiting job depends on, "
+                  "and that events can be read")
+      ->check(CLI::Range(1, 36'500))
+      ->capture_default_str();
+  program
+      .add_option("--keep-ended-jobs", arguments.keep_ended_jobs,
+                  "At most so many of them, the newest: each takes some 5 KB of memory")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
+      ->capture_default_str();
   program.add_flag("--check", arguments.check, "Checks the history, and ends");
   CLI::App* restore =
       program.add_subcommand("restore", "Puts a backup where there is no history yet");
