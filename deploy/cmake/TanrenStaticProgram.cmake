@@ -1,9 +1,11 @@
-# tanren_static_program(NAME SOURCES ... DEPENDS ...): a program that is started for each command that somebody types,
-# with gRPC and what it needs linked in. Loading them as some sixty shared libraries takes longer than
-# most commands. What a daemon links stays shared: there an update of Debian's OpenSSL counts with the next start.
+# tanren_static_program(NAME SOURCES ... DEPENDS ...): a program that is started for each command
+# that somebody types, with gRPC and what it needs linked in. Loading them as some sixty shared
+# libraries takes longer than most commands. What a daemon links stays shared: there an update of
+# Debian's OpenSSL counts with the next start, here with the next build.
 
-# What is taken from archives instead. Debian has none of fmt and spdlog: fmt_and_spdlog.cc makes them.
-set(tanren_static_names grpc++ grpc gpr address_sorting upb re2 cares z protobuf ssl crypto yaml-cpp)
+# What is taken from archives. Debian has none of fmt and spdlog: fmt_and_spdlog.cc makes them.
+set(tanren_static_names grpc++ grpc gpr address_sorting upb re2 cares z protobuf ssl crypto
+  yaml-cpp)
 set(tanren_static_targets "^(gRPC|absl|protobuf|OpenSSL|fmt|spdlog|Threads)::|^yaml-cpp$")
 
 set(tanren_static_possible OFF)
@@ -22,7 +24,7 @@ foreach(name IN LISTS tanren_static_names)
     set(tanren_static_possible OFF)
   endif()
 endforeach()
-option(TANREN_STATIC_CLIENT "Link gRPC into `tanren`, so that it starts in a fifth of the time"
+option(TANREN_STATIC_CLIENT "Link gRPC into `tanren`, so that it starts in a quarter of the time"
   ${tanren_static_possible})
 if(TANREN_STATIC_CLIENT)
   get_filename_component(folder ${TANREN_ARCHIVE_grpc} DIRECTORY)
@@ -88,7 +90,7 @@ function(tanren_static_program NAME)
     target_link_libraries(${NAME} PRIVATE ${others})
   endforeach()
   add_dependencies(${NAME} tanren_fmt_and_spdlog)
-  target_link_libraries(${NAME} PRIVATE $<TARGET_FILE:tanren_fmt_and_spdlog> ${tanren_static_archives} Threads::Threads
-    ${CMAKE_DL_LIBS})
+  target_link_libraries(${NAME} PRIVATE $<TARGET_FILE:tanren_fmt_and_spdlog>
+    ${tanren_static_archives} Threads::Threads ${CMAKE_DL_LIBS})
   target_link_options(${NAME} PRIVATE -static-libstdc++ -static-libgcc -Wl,--as-needed)
 endfunction()
