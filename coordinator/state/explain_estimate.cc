@@ -34,7 +34,6 @@ StartEstimate EstimateStart(const Cluster& cluster, const ScheduleOptions& optio
   Board board(nodes, shapes, Board::Fill::kFreeNow);
   Board emptied(nodes, shapes, Board::Fill::kEmptied);
   const JobList holding = JobsOf(cluster, cluster.holding);
-  const Limits limits(cluster, holding);
 
   const Shape& own = shapes.Of(job.spec());
   std::vector<uint64_t> endless;
@@ -42,6 +41,7 @@ StartEstimate EstimateStart(const Cluster& cluster, const ScheduleOptions& optio
   const auto later = [](const End& a, const End& b) { return a.first > b.first; };
   std::priority_queue<End, std::vector<End>, decltype(later)> ends(later);
   const Holders holders(holding, nodes, now);
+  const Limits limits(cluster, holding, holders.use);
   for (const RunningJob& running : holders.running) {
     if (running.stopping) {
       ends.emplace(now.wall_ms,

@@ -9,11 +9,20 @@ uint64_t BoundedArray(const Job& job) { return job.spec().array_running() > 0 ? 
 
 }  // namespace
 
-Limits::Limits(const Cluster& cluster, const JobList& holding)
+Limits::Limits(const Cluster& cluster, const JobList& holding, const UseNow& use)
     : cluster_(cluster), holding_(holding) {
   for (const auto& [subject, quota] : cluster.quotas) subjects_[subject];
-  if (subjects_.empty()) return;
-  ForEachJob<JobPart::kRoles>(holding_, [&](const Job& job) { AddToSubjects(job, &Held::now); });
+  BeginWith("user/", use.users);
+  BeginWith("project/", use.projects);
+}
+
+void Limits::BeginWith(std::string_view prefix, const UseNow::By& use) {
+  for (auto& [subject, held] : subjects_) {
+    if (!subject.starts_with(prefix)) continue;
+    const auto of = use.find(subject.substr(prefix.size()));
+    if (of == use.end()) continue;
+    held.now = {of->second.gpus, of->second.cpu_millis, of->second.jobs};
+  }
 }
 
 void Limits::Add(const Job& job, Count Held::*when) {

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/container/flat_hash_map.h"
 #include "coordinator/state/cluster.h"
+#include "coordinator/state/schedule_order.h"
 #include "coordinator/state/schedule_walk.h"
 
 namespace tanren::coordinator {
@@ -25,8 +27,8 @@ struct LimitBroken {
 // Counts what jobs hold, and in the course of a pass what it gives out.
 class Limits {
  public:
-  // `holding`: the jobs that hold nodes. Keeps both.
-  Limits(const Cluster& cluster, const JobList& holding);
+  // `holding`: the jobs that hold nodes; `use`: what they have. Keeps the first two.
+  Limits(const Cluster& cluster, const JobList& holding, const UseNow& use);
 
   // The first limit that the job would break if it started now; nothing: none. `lasting`: what is
   // kept for jobs that start later counts too.
@@ -47,6 +49,7 @@ class Limits {
 
   void Add(const Job& job, Count Held::*when);
   void AddToSubjects(const Job& job, Count Held::*when);
+  void BeginWith(std::string_view prefix, const UseNow::By& use);
   std::optional<LimitBroken> BrokenQuota(const std::string& subject, const Job& job,
                                          bool lasting) const;
 

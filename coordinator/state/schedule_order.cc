@@ -37,18 +37,24 @@ bool Met(const Cluster& cluster, const Dependency& dependency) {
 
 }  // namespace
 
-void GpuUse::Add(const Job& job, Now now) {
-  const double gpus = static_cast<double>(TotalOf(job.spec()).gpus);
+void UseNow::Add(const Job& job, Now now) {
+  const Amount total = TotalOf(job.spec());
   const double seconds =
       static_cast<double>(std::max<int64_t>(0, now.wall_ms - job.attempt().placed_ms())) / 1000;
-  users[job.user()] += gpus * seconds;
-  if (!job.spec().project().empty()) projects[job.spec().project()] += gpus * seconds;
+  const auto add = [&](Of& use) {
+    use.gpu_seconds += static_cast<double>(total.gpus) * seconds;
+    use.gpus += total.gpus;
+    use.cpu_millis += total.cpu_millis;
+    ++use.jobs;
+  };
+  add(users[job.user()]);
+  if (!job.spec().project().empty()) add(projects[job.spec().project()]);
 }
 
-FairShare::FairShare(const Cluster& cluster, const GpuUse& use, const ScheduleOptions& options,
+FairShare::FairShare(const Cluster& cluster, const UseNow& use, const ScheduleOptions& options,
                      Now now, const Job* arriving) {
-  for (const auto& [name, seconds] : use.users) users_[name].gpu_seconds = seconds;
-  for (const auto& [name, seconds] : use.projects) projects_[name].gpu_seconds = seconds;
+  for (const auto& [name, of] : use.users) users_[name].gpu_seconds = of.gpu_seconds;
+  for (const auto& [name, of] : use.projects) projects_[name].gpu_seconds = of.gpu_seconds;
   for (const auto& [subject, jobs] : cluster.pending_of) Want(subject);
   if (arriving != nullptr) {
     for (const std::string& subject : SubjectsOf(*arriving)) Want(subject);
@@ -112,7 +118,7 @@ bool DependenciesMet(const Cluster& cluster, const Job& job) {
                      [&](const Dependency& dependency) { return Met(cluster, dependency); });
 }
 
-std::vector<QueuedJob> Queue(const Cluster& cluster, const GpuUse& use,
+std::vector<QueuedJob> Queue(const Cluster& cluster, const UseNow& use,
                              const ScheduleOptions& options, Now now, const Job* arriving,
                              uint64_t always) {
   std::vector<QueuedJob> queue;

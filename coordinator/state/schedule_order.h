@@ -13,12 +13,20 @@
 
 namespace tanren::coordinator {
 
-// GPU seconds of the attempts that hold nodes now.
-struct GpuUse {
+// What the attempts that hold nodes now have, by who has it.
+struct UseNow {
+  struct Of {
+    double gpu_seconds = 0;
+    int64_t gpus = 0;
+    int64_t cpu_millis = 0;
+    int64_t jobs = 0;
+  };
+  using By = absl::flat_hash_map<std::string, Of>;
+
   void Add(const Job& job, Now now);
 
-  absl::flat_hash_map<std::string, double> users;
-  absl::flat_hash_map<std::string, double> projects;
+  By users;
+  By projects;
 };
 
 // What over-use costs in priority: nothing for one who had nothing, half the weight for one who had
@@ -28,7 +36,7 @@ struct GpuUse {
 class FairShare {
  public:
   // `arriving`: a job that isn't in the cluster yet, or null.
-  FairShare(const Cluster& cluster, const GpuUse& use, const ScheduleOptions& options, Now now,
+  FairShare(const Cluster& cluster, const UseNow& use, const ScheduleOptions& options, Now now,
             const Job* arriving);
 
   double Penalty(const std::string& user, const std::string& project) const;
@@ -63,7 +71,7 @@ bool DependenciesMet(const Cluster& cluster, const Job& job);
 
 // Those that may start now if there is room: the first is the first to be served. `arriving` as
 // above; `always`, if not 0, is in it in spite of its back-off.
-std::vector<QueuedJob> Queue(const Cluster& cluster, const GpuUse& use,
+std::vector<QueuedJob> Queue(const Cluster& cluster, const UseNow& use,
                              const ScheduleOptions& options, Now now, const Job* arriving,
                              uint64_t always);
 

@@ -33,7 +33,7 @@ Pass::Pass(const Cluster& cluster, const ScheduleOptions& options, Now now, cons
       nodes_(cluster),
       shapes_(nodes_),
       holders_(holding_, nodes_, now),
-      limits_(cluster, holding_),
+      limits_(cluster, holding_, holders_.use),
       free_now_(nodes_, shapes_, Board::Fill::kFreeNow),
       waiting_left_(std::max(1, options.reservations)),
       searches_left_(options.preemption ? kMostPreemptionsOfPass : 0) {}

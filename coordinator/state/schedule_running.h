@@ -50,7 +50,7 @@ struct Holders {
 
   // In their order. Those of Slurm, whose nodes stand for whole clusters, are left out.
   std::vector<RunningJob> running;
-  GpuUse use;
+  UseNow use;
 };
 
 // Something that gives back what it holds.

@@ -192,7 +192,7 @@ TEST(EveryPlan, LeavesNobodyOutWhoFitsUnlessRoomIsKeptOrALimitReached) {
     ShapeTable shapes(nodes);
     Board rest = Rest(builder, plan, nodes, shapes);
     const JobList holding = HoldingOf(builder.cluster);
-    Limits limits(builder.cluster, holding);
+    Limits limits(builder.cluster, holding, Holders(holding, nodes, builder.now).use);
     for (const PlannedStart& start : plan.starts) {
       limits.Start(builder.cluster.jobs.at(start.job));
     }
