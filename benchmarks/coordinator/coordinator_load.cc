@@ -1,6 +1,8 @@
 // Load for a coordinator that runs: what it takes a second, and what it needs for it.
 //   coordinator_load submit  --clients 16 --seconds 10    durable submissions a second
+//     … --explainers 10 --explain 1                       while so many ask why job 1 waits
 //   coordinator_load fill    --jobs 100000                jobs that wait, for a long history
+//     … --free                                            and would start if there were room
 //   coordinator_load ready                                how long until it answers
 //   coordinator_load streams --agents 500 --followers 200 --seconds 60 --pid PID
 //                                                         its memory and time with so many streams
@@ -39,6 +41,9 @@ struct Arguments {
   Endpoint endpoint;
   std::filesystem::path agent_token_file;
   int clients = 16;
+  int explainers = 0;
+  uint64_t explained = 1;
+  bool free = false;
   double seconds = 10;
   int jobs = 100'000;
   int agents = 500;
@@ -78,12 +83,50 @@ absl::StatusOr<SubmitReply> Submit(const Channel& channel, Jobs::Stub& stub,
   return reply;
 }
 
+// Asks again and again until it is told to stop; adds each question's milliseconds.
+absl::Status KeepAsking(const Arguments& arguments, const std::atomic<bool>& stop,
+                        std::vector<double>& latencies) {
+  TANREN_ASSIGN_OR_RETURN(const Channel channel, Channel::Open(arguments.endpoint));
+  const auto stub = Jobs::NewStub(channel.grpc());
+  while (!stop) {
+    JobRequest request;
+    request.set_job(arguments.explained);
+    Explanation explanation;
+    grpc::ClientContext context;
+    channel.Prepare(context, 60);
+    const auto asked = Clock::now();
+    TANREN_RETURN_IF_ERROR(FromGrpc(stub->Explain(&context, request, &explanation)));
+    latencies.push_back(SecondsSince(asked) * 1000);
+  }
+  return absl::OkStatus();
+}
+
+void PrintLatencies(const std::string& what, double seconds, std::vector<double> latencies) {
+  if (latencies.empty()) return;
+  std::sort(latencies.begin(), latencies.end());
+  fmt::print("{}: {:.0f}/s; median {:.1f} ms, 99 % within {:.1f} ms\n", what,
+             static_cast<double>(latencies.size()) / seconds, latencies[latencies.size() / 2],
+             latencies[latencies.size() * 99 / 100]);
+}
+
 absl::Status MeasureSubmits(const Arguments& arguments) {
   const std::string run = RunName();
   std::mutex mutex;
   std::vector<double> latencies;
   absl::Status failed;
   std::vector<std::thread> clients;
+  std::atomic<bool> stop = false;
+  std::vector<double> explanations;
+  std::vector<std::thread> explainers;
+  for (int i = 0; i < arguments.explainers; ++i) {
+    explainers.emplace_back([&] {
+      std::vector<double> own;
+      const absl::Status status = KeepAsking(arguments, stop, own);
+      const std::lock_guard lock(mutex);
+      explanations.insert(explanations.end(), own.begin(), own.end());
+      if (!status.ok()) failed = status;
+    });
+  }
   const auto begin = Clock::now();
   for (int i = 0; i < arguments.clients; ++i) {
     clients.emplace_back([&, i] {
@@ -105,11 +148,13 @@ absl::Status MeasureSubmits(const Arguments& arguments) {
   }
   for (std::thread& client : clients) client.join();
   const double seconds = SecondsSince(begin);
+  stop = true;
+  for (std::thread& explainer : explainers) explainer.join();
   TANREN_RETURN_IF_ERROR(failed);
-  std::sort(latencies.begin(), latencies.end());
-  fmt::print("{} clients: {:.0f} durable submissions/s; median {:.1f} ms, 99 % within {:.1f} ms\n",
-             arguments.clients, static_cast<double>(latencies.size()) / seconds,
-             latencies[latencies.size() / 2], latencies[latencies.size() * 99 / 100]);
+  PrintLatencies(fmt::format("{} clients, durable submissions", arguments.clients), seconds,
+                 std::move(latencies));
+  PrintLatencies(fmt::format("{} clients, explanations", arguments.explainers), seconds,
+                 std::move(explanations));
   return absl::OkStatus();
 }
 
@@ -119,7 +164,7 @@ absl::Status Fill(const Arguments& arguments) {
   const std::string run = RunName();
   const auto begin = Clock::now();
   for (int done = 0; done < arguments.jobs;) {
-    JobSpec spec = WaitingJob(true);
+    JobSpec spec = WaitingJob(!arguments.free);
     const int size = std::min(1000, arguments.jobs - done);
     spec.set_array_size(size);
     TANREN_RETURN_IF_ERROR(Submit(channel, *stub, fmt::format("{}-{}", run, done), spec).status());
@@ -232,9 +277,11 @@ int Main(int argc, char** argv) {
   CLI::App* submit = add("submit", "Durable submissions a second", MeasureSubmits);
   submit->add_option("--clients", arguments.clients)->capture_default_str();
   submit->add_option("--seconds", arguments.seconds)->capture_default_str();
-  add("fill", "Submits jobs that wait", Fill)
-      ->add_option("--jobs", arguments.jobs)
-      ->capture_default_str();
+  submit->add_option("--explainers", arguments.explainers)->capture_default_str();
+  submit->add_option("--explain", arguments.explained)->capture_default_str();
+  CLI::App* fill = add("fill", "Submits jobs that wait", Fill);
+  fill->add_option("--jobs", arguments.jobs)->capture_default_str();
+  fill->add_flag("--free", arguments.free, "Not held");
   add("ready", "How long until it answers", WaitUntilReady);
   CLI::App* streams = add("streams", "Agents and followers at once", HoldStreams);
   streams->add_option("--agent-token-file", arguments.agent_token_file)->required();
