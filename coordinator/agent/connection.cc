@@ -32,6 +32,26 @@ std::string StampOfFiles(const Endpoint& endpoint) {
 
 }  // namespace
 
+// That an attempt is destroyed. A reaction's thread may hold the last reference to it, and with it
+// the channel, for a while after the last reaction has said that all is over.
+class Connection::Gone {
+ public:
+  void Happened() {
+    const std::lock_guard lock(mutex_);
+    happened_ = true;
+    changed_.notify_all();
+  }
+  void Wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return happened_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool happened_ = false;
+};
+
 // One try: Hello, and the stream if the answer is good. gRPC's threads call the reactions; each
 // outlives its calls because they hold a reference of their own.
 class Connection::Attempt final : public grpc::ClientBidiReactor<AgentMessage, CoordinatorMessage>,
@@ -79,12 +99,6 @@ class Connection::Attempt final : public grpc::ClientBidiReactor<AgentMessage, C
   void Cancel() {
     hello_context_.TryCancel();
     context_.TryCancel();
-  }
-
-  // Until no reaction of it can come any more.
-  void WaitUntilDone() {
-    std::unique_lock lock(mutex_);
-    finished_.wait(lock, [this] { return done_; });
   }
 
   void OnReadDone(bool ok) override {
@@ -162,13 +176,7 @@ class Connection::Attempt final : public grpc::ClientBidiReactor<AgentMessage, C
     wake_();
   }
 
-  void Close(absl::Status status) {
-    Put(StreamClosed{std::move(status)});
-    // With the lock held: the one who waits may destroy this at once.
-    const std::lock_guard lock(mutex_);
-    done_ = true;
-    finished_.notify_all();
-  }
+  void Close(absl::Status status) { Put(StreamClosed{std::move(status)}); }
 
   const Channel& channel_;
   Agents::Stub& stub_;
@@ -181,12 +189,10 @@ class Connection::Attempt final : public grpc::ClientBidiReactor<AgentMessage, C
   std::shared_ptr<Attempt> self_;  // while the stream is gRPC's
 
   std::mutex mutex_;
-  std::condition_variable finished_;
   std::deque<AgentMessage> outbox_;
   std::vector<ConnectionEvent> inbox_;
   bool reading_ = false;
   bool writing_ = false;
-  bool done_ = false;
 };
 
 Connection::Connection(Channel channel, Node join, std::function<void()> wake,
@@ -201,7 +207,23 @@ Connection::Connection(Channel channel, Node join, std::function<void()> wake,
 Connection::~Connection() {
   if (attempt_ == nullptr) return;
   attempt_->Cancel();
-  attempt_->WaitUntilDone();
+  LetGo();
+}
+
+void Connection::Begin() {
+  gone_ = std::make_shared<Gone>();
+  attempt_ =
+      std::shared_ptr<Attempt>(new Attempt(channel_, *stub_, join_, options_.node_key, wake_),
+                               [gone = gone_](Attempt* attempt) {
+                                 delete attempt;
+                                 gone->Happened();
+                               });
+  attempt_->Begin(static_cast<double>(options_.hello_ms) / 1000);
+}
+
+void Connection::LetGo() {
+  attempt_.reset();
+  gone_->Wait();
 }
 
 void Connection::Wait(int64_t now_ms) {
@@ -232,8 +254,7 @@ void Connection::Act(int64_t now_ms) {
   if (attempt_ == nullptr) {
     if (now_ms < next_try_ms_) return;
     ReadFilesAnew();
-    attempt_ = std::make_shared<Attempt>(channel_, *stub_, join_, options_.node_key, wake_);
-    attempt_->Begin(static_cast<double>(options_.hello_ms) / 1000);
+    Begin();
   } else if (open_ && now_ms >= heard_ms_ + options_.silence_ms) {
     attempt_->Cancel();
     heard_ms_ = now_ms;
@@ -256,8 +277,7 @@ std::vector<ConnectionEvent> Connection::Take() {
       wait_ms_ = 0;  // it works
     } else {
       open_ = false;
-      attempt_->WaitUntilDone();
-      attempt_.reset();
+      LetGo();
       if (std::exchange(left_, false)) wait_ms_ = options_.longest_wait_ms;
       Wait(now_ms_);
     }

@@ -63,6 +63,10 @@ class Connection {
 
  private:
   class Attempt;
+  class Gone;
+  void Begin();
+  // Until no thread of gRPC's has the attempt any more.
+  void LetGo();
   void Wait(int64_t now_ms);
   // The token, certificate and authority may have been renewed.
   void ReadFilesAnew();
@@ -74,6 +78,7 @@ class Connection {
   std::unique_ptr<Agents::Stub> stub_;
   std::string stamp_;  // of the channel's files
   std::shared_ptr<Attempt> attempt_;
+  std::shared_ptr<Gone> gone_;  // of attempt_
   bool open_ = false;
   bool left_ = false;
   int64_t heard_ms_ = 0;
