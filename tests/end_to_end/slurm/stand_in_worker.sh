@@ -39,7 +39,7 @@ echo "${SLURMD_NODENAME:-?} ${CUDA_VISIBLE_DEVICES:-none} from step $step of ${O
   >"$run/rank-$rank-${SLURM_RESTART_COUNT:-0}"
 waits=false
 case ${STAND_IN_WAITS:-} in
-  yes | "${SLURM_ARRAY_TASK_ID:-no array}") [[ $verb != train ]] || waits=true ;;
+  yes | "${SLURM_ARRAY_TASK_ID:-no array}") ((${SLURM_RESTART_COUNT:-0} > 0)) || waits=true ;;
 esac
 while ((step < steps)); do
   sleep 0.1

@@ -47,6 +47,26 @@ expect "second turn" "$(cut -d' ' -f3- "$run/rank-0-1")" "from step $saved of 2"
 expect "steps in all" "$(<"$run/done")" 20
 expect "second record" "$(field "$run/slurm-$job-1.json" next)" finished
 
+echo "== USR1 before anything runs: requeued, and finished"
+# Where the script looks for its worker it asks scontrol, which here waits until the signal has been sent. Should the
+# signal take longer than that, the ranks are there to save.
+mkdir "$folder/bin"
+ln -s "$TANREN_WORKER" "$folder/bin/tanren-worker"
+cat >"$folder/bin/scontrol" <<'SCRIPT'
+#!/usr/bin/env bash
+[[ $1 != show ]] || { touch "$WAITS.asked"; until [[ -e $WAITS.go ]]; do sleep 0.1; done; exit 0; }
+exec /usr/bin/scontrol "$@"
+SCRIPT
+chmod +x "$folder/bin/scontrol"
+job=$(unset TANREN_WORKER && PATH=$folder/bin:$PATH WAITS=$folder/waits STAND_IN_WAITS=yes submit --ntasks=1 "$root/deploy/slurm/train.sbatch" 3)
+wait_for_file "$folder/waits.asked"
+timeout 60 scancel --batch --signal=USR1 "$job"
+touch "$folder/waits.go"
+wait_for_state "$job" COMPLETED
+run=$submitted_from/runs/slurm-$job
+expect "records" "$(field "$run/slurm-$job-0.json" next) $(field "$run/slurm-$job-1.json" next)" "requeued finished"
+expect "steps in all" "$(<"$run/done")" 3
+
 echo "== a job that may not come back stops with its reason"
 job=$(TANREN_MAX_REQUEUES=0 STAND_IN_WAITS=yes submit --ntasks=1 "$root/deploy/slurm/train.sbatch" 20)
 run=$submitted_from/runs/slurm-$job
