@@ -33,7 +33,9 @@ std::string StampOfFiles(const Endpoint& endpoint) {
 }  // namespace
 
 // That an attempt is destroyed. A reaction's thread may hold the last reference to it, and with it
-// the channel, for a while after the last reaction has said that all is over.
+// the channel, for a while after the last reaction has said that all is over. The process's last
+// channel must not end there: gRPC 1.51 then joins its callbacks' threads, the calling one among
+// them, and frees the queue under it (CallbackAlternativeCQ::Unref).
 class Connection::Gone {
  public:
   void Happened() {

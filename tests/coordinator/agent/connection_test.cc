@@ -219,8 +219,8 @@ TEST_F(ConnectionTest, EndsWhateverItIsDoing) {
       }
     }
     connection_.reset();
-    // Calls hold their channel: what a thread of gRPC's let go of later would be destroyed there,
-    // while the program goes on to end.
+    // Calls hold their channel. gRPC's own threads must not be the last to: "assertion failed:
+    // prior > 0", or a double free.
     EXPECT_EQ(channel.grpc().use_count(), 1);
   }
 }
