@@ -109,7 +109,7 @@ void Gangs::BeginTraining(Gang& gang) {
     last = dice.Between(0, last - 1);
     kind = breaks ? AttemptEnd::INFRASTRUCTURE : AttemptEnd::HUNG;
   }
-  gang.needs_peers = !dice.Chance(0.2);
+  gang.needs_peers = !dice.Chance(0.3);
   for (int64_t step = gang.first_step + plan.checkpoint_every; step < gang.first_step + last;) {
     PublishLater(key, step);
     break;  // each one plans the next

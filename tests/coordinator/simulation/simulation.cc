@@ -47,6 +47,7 @@ class Runner {
   std::vector<int> NodesOf(const Fault& fault) const;
   void Calm();
   void Watch();
+  void CheckTheEnd();
   void TellEachSecond(const std::function<void(const SimulationProgress&)>& tell);
 
   const SimulationOptions options_;
@@ -308,6 +309,23 @@ void Runner::TellEachSecond(const std::function<void(const SimulationProgress&)>
   world_.queue.After(kSecond, [this, &tell] { TellEachSecond(tell); });
 }
 
+// Faults are over, and so is all work.
+void Runner::CheckTheEnd() {
+  if (world_.evidence->living() > 0) {
+    world_.Violate("nothing outlives its job",
+                   fmt::format("{} parts live", world_.evidence->living()));
+  }
+  const std::string follows = world_.followers->Unfinished();
+  if (!follows.empty()) world_.Violate("who follows a log comes to its end", follows);
+  for (int i = 0; i < options_.nodes; ++i) {
+    const Core* core = world_.coordinator->core();
+    const Node* node = core == nullptr ? nullptr : core->cluster().FindNode(World::NodeName(i));
+    if (node != nullptr && node->state() == Node::UP) continue;
+    world_.Violate("once faults stop, every node is there",
+                   fmt::format("n{} is {}", i, node == nullptr ? "unknown" : "not heard of"));
+  }
+}
+
 SimulationResult Runner::Run(const std::function<void(const SimulationProgress&)>& tell) {
   if (tell != nullptr) TellEachSecond(tell);
   world_.coordinator->Start();
@@ -342,12 +360,7 @@ SimulationResult Runner::Run(const std::function<void(const SimulationProgress&)
     } else if (ended_us == 0 && users_->AllEnded()) {
       ended_us = world_.now_us();
     } else if (ended_us != 0 && world_.now_us() > ended_us + 40 * kSecond) {
-      if (world_.evidence->living() > 0) {
-        world_.Violate("nothing outlives its job",
-                       fmt::format("{} parts live", world_.evidence->living()));
-      }
-      const std::string follows = world_.followers->Unfinished();
-      if (!follows.empty()) world_.Violate("who follows a log comes to its end", follows);
+      CheckTheEnd();
       break;
     }
   }

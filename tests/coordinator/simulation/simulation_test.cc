@@ -74,6 +74,7 @@ TEST(Simulation, WithoutFaultsJobsRunOnce) {
   ASSERT_FALSE(result.violation.has_value()) << Explained(options, result);
   EXPECT_EQ(result.figures.coordinator_starts, 1u);
   EXPECT_GT(result.figures.trainings, 30u);
+  EXPECT_GT(result.figures.log_pieces, 10u);
 }
 
 }  // namespace

@@ -70,7 +70,18 @@ void AddRoles(Dice& dice, const std::vector<NodePlan>& nodes, JobSpec& spec) {
   }
 }
 
-JobPlan MakeJob(uint64_t seed, int index, const std::vector<NodePlan>& nodes, int64_t span_ms) {
+enum class Lengths { kMixed, kShort, kLong };
+
+// Some seeds have nothing but jobs that are over before anything that is late has come, and some
+// (of those that don't take long themselves) none that ends before all else would.
+Lengths LengthsOf(uint64_t seed, int jobs) {
+  const double draw = Dice(seed, Purpose::kWorkload, 1u << 31).Uniform();
+  if (draw < 0.15) return Lengths::kShort;
+  return draw > 0.9 && jobs < 1'000 ? Lengths::kLong : Lengths::kMixed;
+}
+
+JobPlan MakeJob(uint64_t seed, int index, const std::vector<NodePlan>& nodes, int64_t span_ms,
+                Lengths lengths) {
   Dice dice(seed, Purpose::kWorkload, static_cast<uint32_t>(index + 1));
   JobPlan job;
   job.user = fmt::format("user{}", dice.Between(0, kUsers - 1));
@@ -106,10 +117,10 @@ JobPlan MakeJob(uint64_t seed, int index, const std::vector<NodePlan>& nodes, in
   if (meddled > 0.92) job.meddling = Meddling::kRequeue;
   if (meddled > 0.97) job.meddling = Meddling::kHoldAndRelease;
   job.meddle_after_ms = dice.Between(0, span_ms / 2);
-  // Some seeds have nothing but jobs that are over before anything that is late has come.
-  const bool short_ones = Dice(seed, Purpose::kWorkload, 1u << 31).Chance(0.15);
-  job.step_ms = short_ones ? dice.Between(5, 50) : dice.Between(20, 400);
-  const int64_t length_ms = std::min<int64_t>(dice.Exponential(short_ones ? 300 : 20'000), 90'000);
+  const bool is_short = lengths == Lengths::kShort;
+  job.step_ms = is_short ? dice.Between(5, 50) : dice.Between(20, 400);
+  int64_t length_ms = std::min<int64_t>(dice.Exponential(is_short ? 300 : 20'000), 90'000);
+  if (lengths == Lengths::kLong) length_ms += 120'000;
   job.steps = std::max<int64_t>(1, length_ms / job.step_ms);
   job.checkpoint_every = std::max<int64_t>(1, dice.Between(2'000, 15'000) / job.step_ms);
   if (dice.Chance(0.08)) job.wrong_at_step = dice.Between(0, job.steps - 1);
@@ -126,8 +137,9 @@ JobPlan MakeJob(uint64_t seed, int index, const std::vector<NodePlan>& nodes, in
 Workload MakeWorkload(uint64_t seed, int jobs, int nodes, int64_t span_ms) {
   Workload workload;
   workload.nodes = MakeNodes(seed, nodes);
+  const Lengths lengths = LengthsOf(seed, jobs);
   for (int i = 0; i < jobs; ++i) {
-    workload.jobs.push_back(MakeJob(seed, i, workload.nodes, span_ms));
+    workload.jobs.push_back(MakeJob(seed, i, workload.nodes, span_ms, lengths));
   }
   Dice dice(seed, Purpose::kWorkload, 0);
   if (dice.Chance(0.4)) {
