@@ -42,10 +42,6 @@ void AddCommonOptions(CLI::App& program, CommonOptions& common) {
   program.add_flag("--json", common.json, "Answers for programs: JSON, a line each");
 }
 
-// Else an option that may be given repeatedly would take the words behind its value too.
-void TakeOneValueEach(CLI::App& command) {
-  for (CLI::Option* option : command.get_options()) {
-    if (!option->get_positional()) option->allow_extra_args(false);
 using AddCommands = void (*)(CLI::App& program, const CommonOptions& common, Action& action);
 
 struct CommandGroup {
@@ -79,6 +75,10 @@ void AddNamedCommands(int argc, char** argv, CLI::App& program, const CommonOpti
   }
 }
 
+// Else an option that may be given repeatedly would take the words behind its value too.
+void TakeOneValueEach(CLI::App& command) {
+  for (CLI::Option* option : command.get_options()) {
+    if (!option->get_positional()) option->allow_extra_args(false);
   }
   for (CLI::App* inner : command.get_subcommands({})) TakeOneValueEach(*inner);
 }
