@@ -95,8 +95,18 @@ slurm_start() {
   return 1
 }
 
+# Of a test that failed, some run: their steps would outlive the daemons.
+slurm_end_jobs() {
+  timeout 10 scancel --partition=test
+  for _ in $(seq 100); do
+    if [[ -z $(timeout 10 squeue --noheader) ]]; then return; fi
+    sleep 0.1
+  done
+}
+
 slurm_stop() {
   local folder=$1 file pid
+  if [[ -s $folder/slurmctld.pid ]]; then SLURM_CONF=$folder/slurm.conf slurm_end_jobs || true; fi
   for file in "$folder"/slurmd-*.pid "$folder/slurmctld.pid" "$folder/munge/pid"; do
     [[ -s $file ]] || continue
     pid=$(<"$file")
