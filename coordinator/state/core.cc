@@ -137,6 +137,9 @@ bool Core::Emit(HistoryEvent event) {
 void Core::Follow(const HistoryEvent& event) {
   switch (event.kind_case()) {
     case HistoryEvent::kJobSubmitted:
+      // One that is held changes no plan before it is released.
+      if (!event.job_submitted().job().held()) AskForPass(now_.steady_ms);
+      break;
     case HistoryEvent::kJobReleased:
     case HistoryEvent::kJobRequeued:
     case HistoryEvent::kJobEnded:

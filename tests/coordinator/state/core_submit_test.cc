@@ -24,6 +24,27 @@ TEST(CoreSubmit, TheSameRequestGivesTheSameAnswerAndMakesOneJob) {
   EXPECT_NE(driver.outcome.jobs, jobs) << "ids are each user's own";
 }
 
+TEST(CoreSubmit, AskForAPassButNotBeforeAHeldJobIsReleased) {
+  CoreDriver driver;
+  driver.AddNode("a");
+  driver.Wait(20'000, {"a"});
+  JobSpec held = CoreDriver::Spec();
+  held.set_held(true);
+  driver.SubmitOne(held);
+  driver.Step(TickInput{});  // the first pass for a long time is due with the first job that waits
+  driver.Wait(100);
+  const int64_t soon = driver.now.steady_ms + driver.options.schedule_every_ms;
+  const uint64_t job = driver.SubmitOne(held);
+  EXPECT_GT(driver.core->NextTick(), soon);
+  ASSERT_TRUE(driver.Change(ChangeJobInput::Kind::kRelease, job).ok());
+  EXPECT_LE(driver.core->NextTick(), soon);
+  driver.Step(TickInput{});
+  driver.Wait(1'000, {"a"});
+  driver.Step(TickInput{});
+  driver.SubmitOne();
+  EXPECT_LE(driver.core->NextTick(), driver.now.steady_ms + driver.options.schedule_every_ms);
+}
+
 TEST(CoreSubmit, ARequestIsRememberedWhenItsJobIsForgotten) {
   CoreOptions options = CoreDriver::Options();
   options.keep_ended_jobs = 0;
