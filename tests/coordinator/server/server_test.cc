@@ -197,6 +197,54 @@ TEST(Server, JobsAreListedInPagesThatMissNone) {
   }
 }
 
+TEST(Server, WhatIsForgottenIsToldFromWhatNeverWas) {
+  CoordinatorUnderTest coordinator;
+  ServerOptions options;
+  options.loop.core.allow_commands = true;
+  options.loop.core.keep_ended_jobs = 1;
+  coordinator.Start(std::move(options));
+  const auto jobs = coordinator.jobs();
+  uint64_t first = 0;
+  for (const char* name : {"a", "b"}) {
+    JobRequest cancel;
+    cancel.set_job(coordinator.Submit(name));
+    cancel.set_request_id(std::string("cancel-") + name);
+    if (first == 0) first = cancel.job();
+    grpc::ClientContext context;
+    Prepare(context, coordinator.admin_token());
+    JobReply reply;
+    ASSERT_TRUE(jobs->Cancel(&context, cancel, &reply).ok());
+  }
+  // Time passes where something waits.
+  const uint64_t last = coordinator.Submit("c");
+  const auto get = [&](uint64_t job) {
+    grpc::ClientContext context;
+    Prepare(context, coordinator.admin_token());
+    JobRequest request;
+    request.set_job(job);
+    JobReply reply;
+    return jobs->Get(&context, request, &reply);
+  };
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (get(first).ok() && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  EXPECT_EQ(get(first).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(get(first).error_message(), HasSubstr("any more"));
+  EXPECT_EQ(get(last + 1).error_message(), "there is no job " + std::to_string(last + 1));
+
+  grpc::ClientContext list_context, status_context;
+  Prepare(list_context, coordinator.admin_token());
+  ListJobsReply list;
+  ASSERT_TRUE(jobs->List(&list_context, {}, &list).ok());
+  EXPECT_EQ(list.jobs_size(), 2);
+  EXPECT_EQ(list.forgotten_after_ms(), CoreOptions().keep_ended_ms);
+  Prepare(status_context, coordinator.admin_token());
+  StatusReply status;
+  ASSERT_TRUE(jobs->Status(&status_context, {}, &status).ok());
+  EXPECT_EQ(status.keep_ended_jobs(), 1);
+}
+
 TEST(Server, RemoteDaemonsAreStartedBetweenNodesOfOneGangAlone) {
   CoordinatorUnderTest coordinator;
   coordinator.Start();
