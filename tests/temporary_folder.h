@@ -16,8 +16,9 @@ namespace tanren {
 // Empty; removed with everything in it.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "tanren-test.XXXXXX").string();
+  TemporaryFolder() : TemporaryFolder(std::filesystem::temp_directory_path()) {}
+  explicit TemporaryFolder(const std::filesystem::path& parent) {
+    std::string name = (parent / "tanren-test.XXXXXX").string();
     TANREN_CHECK(mkdtemp(name.data()) != nullptr, "can't make {}", name);
     path_ = name;
   }

@@ -20,7 +20,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/comm/local.h"
-#include "tests/trainer/data/files.h"
+#include "tests/temporary_folder.h"
 #include "tests/trainer/loop/small_training.h"
 #include "trainer/loop/checkpointing.h"
 
@@ -29,6 +29,15 @@ namespace {
 
 namespace fs = std::filesystem;
 using std::chrono::microseconds;
+
+// Killed processes lose nothing that was written, in memory as on a disk, and thousands of files
+// that each wait for a disk take minutes.
+class MemoryFolder : public TemporaryFolder {
+ public:
+  MemoryFolder()
+      : TemporaryFolder(access("/dev/shm", W_OK) == 0 ? fs::path("/dev/shm")
+                                                      : fs::temp_directory_path()) {}
+};
 
 constexpr int kRanks = 2;
 constexpr int64_t kSteps = 30;
@@ -104,7 +113,7 @@ class KilledSaves : public testing::Test {
     options.in_background = false;
     options.save.retention.keep_last = 0;
     TrainToEnd(options);
-    const Folder timed;
+    const MemoryFolder timed;
     const auto start = std::chrono::steady_clock::now();
     TrainToEnd(Into(timed.path()));
     whole_ = std::chrono::duration_cast<microseconds>(std::chrono::steady_clock::now() - start);
@@ -124,7 +133,7 @@ class KilledSaves : public testing::Test {
     return std::stoll(latest->filename().string().substr(5));
   }
 
-  Folder halted_;
+  MemoryFolder halted_;
   microseconds whole_{};  // what a training takes that nobody kills
   std::map<int64_t, std::map<std::string, std::string>> expected_;
 };
@@ -134,7 +143,7 @@ TEST_F(KilledSaves, TheLastPublishedCheckpointIsWholeWhereverTheTrainingIsKilled
   const int64_t kills = NumberFrom("TANREN_KILLS", 200);
   const auto seed = static_cast<uint64_t>(NumberFrom("TANREN_KILL_SEED", 1));
   std::mt19937_64 random(seed);
-  auto folder = std::make_unique<Folder>();
+  auto folder = std::make_unique<MemoryFolder>();
   int64_t latest = 0, killed = 0, resumed = 0, ended = 0;
   while (killed < kills) {
     const std::string at = "TANREN_KILL_SEED=" + std::to_string(seed) + ", after " +
@@ -152,7 +161,7 @@ TEST_F(KilledSaves, TheLastPublishedCheckpointIsWholeWhereverTheTrainingIsKilled
     EXPECT_EQ(latest, kSteps);
     ++ended;
     latest = 0;
-    folder = std::make_unique<Folder>();
+    folder = std::make_unique<MemoryFolder>();
   }
   // Else the delays miss what this is about.
   EXPECT_GT(resumed, killed / 4);
