@@ -63,6 +63,18 @@ class FakeAgents final : public Agents::Service {
     const std::lock_guard lock(mutex_);
     return joins;
   }
+  void EndStreamsAfter(int answers) {
+    const std::lock_guard lock(mutex_);
+    answers_before_end = answers;
+  }
+  void Refuse(int calls) {
+    const std::lock_guard lock(mutex_);
+    refusals = calls;
+  }
+  void FallSilent() {
+    const std::lock_guard lock(mutex_);
+    mute = true;
+  }
 
   std::mutex mutex_;
   std::vector<std::string> joins;
@@ -127,7 +139,7 @@ TEST_F(ConnectionTest, JoinsFirstThenReports) {
 }
 
 TEST_F(ConnectionTest, JoinsAgainAtEachStream) {
-  agents_.answers_before_end = 1;
+  agents_.EndStreamsAfter(1);
   Connect();
   ASSERT_TRUE(RunUntil(IsClosed));
   ASSERT_TRUE(RunUntil(IsOrders));
@@ -149,7 +161,7 @@ TEST_F(ConnectionTest, LeavesAStreamAndBeginsAnotherAfterTheLongestWait) {
 }
 
 TEST_F(ConnectionTest, ShowsItsKeyAtEachJoin) {
-  agents_.answers_before_end = 1;
+  agents_.EndStreamsAfter(1);
   ConnectionOptions options;
   options.node_key = std::string(64, 'k');
   Connect(options);
@@ -160,7 +172,7 @@ TEST_F(ConnectionTest, ShowsItsKeyAtEachJoin) {
 }
 
 TEST_F(ConnectionTest, ShowsATokenThatWasRenewedOnceItConnectsAnew) {
-  agents_.answers_before_end = 1;
+  agents_.EndStreamsAfter(1);
   Connect();
   const std::filesystem::path file = folder_.EndpointAt("").token_file;
   // One that doesn't serve leaves the old one.
@@ -188,7 +200,7 @@ TEST_F(ConnectionTest, FindsACoordinatorThatRestartedWithinTwoSeconds) {
 }
 
 TEST_F(ConnectionTest, GivesUpAStreamThatIsSilent) {
-  agents_.mute = true;
+  agents_.FallSilent();
   ConnectionOptions options;
   options.silence_ms = 300;
   Connect(options);
@@ -198,7 +210,7 @@ TEST_F(ConnectionTest, GivesUpAStreamThatIsSilent) {
 }
 
 TEST_F(ConnectionTest, SaysWhyItIsRefusedAndTriesOn) {
-  agents_.refusals = 2;
+  agents_.Refuse(2);
   Connect();
   std::string why;
   ASSERT_TRUE(RunUntil([&](const ConnectionEvent& event) {
