@@ -8,12 +8,15 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <string_view>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "coordinator/launch/log_spool.h"
@@ -46,6 +49,23 @@ sigset_t PassedOn() {
   sigemptyset(&set);
   for (int signal : {SIGUSR1, SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
   return set;
+}
+
+// For orphans that the kernel doesn't let go of; then Slurm sees to them.
+constexpr int64_t kOrphansMs = 5'000;
+
+// What the rank has left behind, and is orphaned, is this process's (PR_SET_CHILD_SUBREAPER): also
+// what has left its group, which Slurm finds only where it tracks processes by cgroup.
+void EndOrphans() {
+  const int64_t give_up_ms = SteadyMs() + kOrphansMs;
+  while (SteadyMs() < give_up_ms) {
+    const std::vector<pid_t> orphans = ChildrenOfThisProcess();
+    if (orphans.empty()) return;
+    for (pid_t orphan : orphans) kill(orphan, SIGKILL);
+    while (waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 // A rank that writes without pause doesn't keep its signals waiting.
@@ -128,6 +148,7 @@ int RunSlurmRank(const std::filesystem::path& path, const std::string& role) {
   exit.set_rank(rank);
   const char* node = std::getenv("SLURMD_NODENAME");
   exit.set_node(node != nullptr ? node : telemetry::HostName());
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   const auto child = StartChild(program);
   writing.Close();
   int code = kCantRun;
@@ -137,8 +158,7 @@ int RunSlurmRank(const std::filesystem::path& path, const std::string& role) {
     const int status = watched.Wait(*child);
     code = ShellCode(status);
     exit.set_signal(WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-    // Whatever the rank has left in its group goes with it.
-    kill(-*child, SIGKILL);
+    EndOrphans();
     watched.TakeTheRest();
   } else {
     std::fprintf(stderr, "tanren-agent: %s\n", std::string(child.status().message()).c_str());

@@ -93,6 +93,18 @@ TEST_F(RealSlurm, ACancelEndsAllRanksAndWhatTheyLeftBehind) {
   for (const std::string& process : processes) EXPECT_FALSE(Lives(process)) << process;
 }
 
+TEST_F(RealSlurm, WhatRanksLeaveBehindEndsWithThemOnEachNode) {
+  Open();
+  PartSpec part = Part(1, 2, "setsid sleep 600 >/dev/null 2>&1 & echo $!");
+  part.mutable_spec()->mutable_roles(0)->set_max_ranks_per_node(1);
+  launcher_->Start(part);
+  EXPECT_EQ(EndOf(part).kind(), AttemptEnd::FINISHED) << Log(part.token(), -1);
+  const std::vector<std::string> processes =
+      absl::StrSplit(Log(part.token(), 0) + Log(part.token(), 1), '\n', absl::SkipEmpty());
+  EXPECT_EQ(processes.size(), 2u);
+  for (const std::string& process : processes) EXPECT_FALSE(Lives(process)) << process;
+}
+
 TEST_F(RealSlurm, WhatGivesWaySavesOnAllNodes) {
   Open();
   PartSpec part =
