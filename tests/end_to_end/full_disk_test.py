@@ -81,16 +81,19 @@ class FullDiskTest(WorkerTest):
 
     def test_a_run_that_goes_on_saves_again_as_soon_as_there_is_room(self):
         run = self.small_disk("room-again")
-        recipe = self.write_recipe("room-again", training={"steps": 1000},
+        recipe = self.write_recipe("room-again", training={"steps": 16},
                                    checkpoint={**self.CHECKPOINT, "keep_last": 2, "when_failing": "go_on"})
-        process = WorkerProcess("train", recipe, "--run", run, ranks=2)
-        wait_until(lambda: len(steps_of(run)) > 10 or not process.running(), "ten steps")
+        go_on = self.folder / "there-is-room"
+        process = WorkerProcess("train", recipe, "--run", run, ranks=2,
+                                environment={"TANREN_FAIL_POINT": f"training.step_11:hold={go_on}"})
+        wait_until(lambda: len(steps_of(run)) >= 10 or not process.running(), "ten steps")
         self.assertEqual(self.saved(run)[1:3], ["step-00000001", "step-00000002"])
         self.give_room(run)
+        go_on.touch()
         outcome = process.outcome()
         self.assert_finished(outcome)
         self.assertIn("no checkpoint at step 3: ", outcome.err)
-        self.assertEqual(self.saved(run), ["latest", "step-00000999", "step-00001000"])
+        self.assertEqual(self.saved(run), ["latest", "step-00000015", "step-00000016"])
 
 
 if __name__ == "__main__":
