@@ -1,6 +1,5 @@
 #include "runtime/base/log.h"
 
-#include <chrono>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -41,7 +40,7 @@ spdlog::logger& Logger() {
   static const std::shared_ptr<spdlog::logger> logger = [] {
     auto made = std::make_shared<spdlog::logger>("tanren", StandardErrorSink());
     made->set_pattern("%H:%M:%S %^%L%$ %v");
-    made->flush_on(spdlog::level::warn);
+    made->flush_on(spdlog::level::info);  // a killed process's last lines are there too
     spdlog::set_default_logger(made);
     return made;
   }();
@@ -68,7 +67,6 @@ absl::Status AddLogFile(const std::filesystem::path& path) {
   } catch (const spdlog::spdlog_ex& error) {
     return absl::InternalError(fmt::format("{}: {}", path.string(), error.what()));
   }
-  spdlog::flush_every(std::chrono::seconds(1));
   return absl::OkStatus();
 }
 

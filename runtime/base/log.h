@@ -17,7 +17,7 @@ namespace tanren {
 // and errors to standard error; their files get everything.
 void SetLogRank(int rank, int world_size);
 
-// Appends every line to `path` as well, flushed at each warning and at least each second.
+// Appends every line to `path` as well, and flushes it: a process that is killed loses none.
 absl::Status AddLogFile(const std::filesystem::path& path);
 
 // A line of an error for the log files alone: where it is told otherwise on standard error.

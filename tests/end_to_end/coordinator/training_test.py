@@ -53,6 +53,7 @@ class TrainingTest(ClusterTest):
     def resumed_behind(self, attempt):
         """The step of the checkpoint that the attempt began at."""
         log = (attempt / "logs/rank-0.log").read_text()
+        self.assertRegex(log, r"resuming behind step \d+ ", attempt)
         return int(re.search(r"resuming behind step (\d+) ", log).group(1))
 
     def test_two_ranks_train_to_the_model(self):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The Slurm launcher on a real Slurm of four nodes: launcher_test.sh PROGRAM [ARGUMENT…], where PROGRAM is built
-# from tests/coordinator/launch/real_slurm_test.cc. Exits with 77 (skipped) where there is no Slurm.
+# from tests/coordinator/launch/slurm/real_slurm_test.cc. Exits with 77 (skipped) where there is no Slurm.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
