@@ -17,6 +17,9 @@
 
 namespace tanren::coordinator {
 
+// Of each rank's log, unless an agent is told otherwise.
+inline constexpr int64_t kDefaultLogLimitBytes = int64_t{256} << 20;
+
 // "<role>.<rank>.log" below `logs`, and for the words of mpirun itself (rank -1)
 // "<role>.launcher.log". Later files of the row: "+<offset>" before ".log".
 std::filesystem::path LogPath(const std::filesystem::path& logs, std::string_view role, int rank);
@@ -24,8 +27,8 @@ std::filesystem::path LogPath(const std::filesystem::path& logs, std::string_vie
 // The one writer.
 class LogSpool {
  public:
-  // Keeps between 3/4 of `limit_bytes` and all of it.
-  // `wall_ms` tells the time, since the epoch, that its bytes are found by.
+  // Keeps between 3/4 of `limit_bytes` and all of it. `wall_ms` tells the time, since the epoch,
+  // that its bytes are found by.
   LogSpool(std::filesystem::path path, int64_t limit_bytes,
            std::function<int64_t()> wall_ms = WallMs);
 

@@ -1,6 +1,7 @@
 #include "coordinator/launch/part_folder.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -39,6 +40,15 @@ struct flock WholeFile() {
 
 PartFolder::PartFolder(const fs::path& state, const AttemptToken& token)
     : path_(state / "parts" / TokenText(token)) {}
+
+absl::StatusOr<Descriptor> LockState(const fs::path& state) {
+  const fs::path path = state / "lock";
+  Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file.is_open()) return ErrnoOf("can't open", path);
+  if (flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
+  return absl::FailedPreconditionError(
+      fmt::format("{}: another agent runs with this state folder", state.string()));
+}
 
 absl::Status ReplaceFile(const fs::path& path, std::string_view content, unsigned mode) {
   const fs::path temporary = TemporaryNameOf(path);

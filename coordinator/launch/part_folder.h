@@ -39,6 +39,10 @@ class PartFolder {
 absl::Status ReplaceFile(const std::filesystem::path& path, std::string_view content,
                          unsigned mode = 0600);
 
+// Holds an agent's state folder, which is there, for as long as the descriptor is open.
+// kFailedPrecondition if another agent does.
+absl::StatusOr<Descriptor> LockState(const std::filesystem::path& state);
+
 // kNotFound; kDataLoss for a file that isn't whole.
 absl::StatusOr<PartReport> ReadPartState(const PartFolder& folder);
 absl::StatusOr<SupervisorSpec> ReadPartSpec(const PartFolder& folder);

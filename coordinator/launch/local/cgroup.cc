@@ -10,7 +10,7 @@
 #include <sstream>
 #include <string>
 
-#include "coordinator/launch/local/process_table.h"
+#include "coordinator/launch/process_table.h"
 #include "fmt/format.h"
 #include "runtime/base/descriptor.h"
 #include "runtime/base/error.h"

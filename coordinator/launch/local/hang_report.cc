@@ -13,8 +13,8 @@
 #include <fstream>
 #include <map>
 
-#include "coordinator/launch/local/process_table.h"
 #include "coordinator/launch/part_folder.h"
+#include "coordinator/launch/process_table.h"
 #include "fmt/format.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/descriptor.h"

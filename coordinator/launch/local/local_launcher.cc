@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -28,17 +27,6 @@ namespace fs = std::filesystem;
 
 // How long a request for a remote daemon waits for its part: the orders of both may cross.
 constexpr int64_t kPartComesWithinMs = 30'000;
-
-absl::StatusOr<Descriptor> LockFolder(const fs::path& state) {
-  const fs::path path = state / "lock";
-  Descriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!file.is_open()) {
-    return absl::ErrnoToStatus(errno, fmt::format("{}: can't open", path.string()));
-  }
-  if (flock(file.get(), LOCK_EX | LOCK_NB) == 0) return file;
-  return absl::FailedPreconditionError(
-      fmt::format("{}: another agent runs with this state folder", state.string()));
-}
 
 fs::path ThisProgram() {
   std::error_code error;
@@ -295,14 +283,15 @@ LocalLauncher::LocalLauncher(std::unique_ptr<Implementation> implementation)
 LocalLauncher::~LocalLauncher() = default;
 
 absl::StatusOr<std::unique_ptr<LocalLauncher>> LocalLauncher::Open(LocalLauncherOptions options) {
-  if (options.fork_server == nullptr)
+  if (options.fork_server == nullptr) {
     return absl::InvalidArgumentError("a launcher needs a fork server");
+  }
   if (options.program.empty()) options.program = ThisProgram();
   TANREN_RETURN_IF_ERROR(MakeDirectories(options.state / "parts"));
   options.state = fs::absolute(options.state);
   // Of root, users' processes pass through it to their sockets.
   chmod(options.state.c_str(), geteuid() == 0 ? 0711 : 0700);
-  TANREN_ASSIGN_OR_RETURN(Descriptor lock, LockFolder(options.state));
+  TANREN_ASSIGN_OR_RETURN(Descriptor lock, LockState(options.state));
   TANREN_ASSIGN_OR_RETURN(LeasePage lease, LeasePage::Create(options.state / "lease"));
   auto implementation =
       std::make_unique<Implementation>(std::move(options), std::move(lock), std::move(lease));

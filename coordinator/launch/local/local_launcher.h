@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/launch/launcher.h"
 #include "coordinator/launch/local/fork_server.h"
+#include "coordinator/launch/log_spool.h"
 
 namespace tanren::coordinator {
 
@@ -35,7 +36,7 @@ struct LocalLauncherOptions {
   std::filesystem::path worker;
   bool allow_root = false;  // jobs of root may run as root
   bool isolate = true;      // namespaces of its own for each part, where the kernel allows it
-  int64_t log_limit_bytes = int64_t{256} << 20;  // of each rank; the oldest go first
+  int64_t log_limit_bytes = kDefaultLogLimitBytes;  // of each rank; the oldest go first
   size_t ended_parts_kept = 1'000;  // for their logs; fewer when the disk is nearly full
   // mpirun on this machine wants a daemon on another node: the coordinator passes it on, and
   // OnRemoteEnd brings the answer. Called from any thread.

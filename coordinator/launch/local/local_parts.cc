@@ -7,7 +7,7 @@
 #include <system_error>
 #include <utility>
 
-#include "coordinator/launch/local/process_table.h"
+#include "coordinator/launch/process_table.h"
 #include "coordinator/state/cluster.h"
 #include "fmt/format.h"
 #include "runtime/base/log.h"

@@ -8,7 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "coordinator/launch/local/process_table.h"
+#include "coordinator/launch/process_table.h"
 #include "fmt/format.h"
 
 namespace tanren::coordinator {

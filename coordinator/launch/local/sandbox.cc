@@ -17,8 +17,8 @@
 #include <set>
 #include <utility>
 
-#include "coordinator/launch/local/process_table.h"
 #include "coordinator/launch/part_folder.h"
+#include "coordinator/launch/process_table.h"
 #include "fmt/format.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"

@@ -12,8 +12,8 @@
 
 #include "absl/strings/match.h"
 #include "coordinator/launch/local/hang_report.h"
-#include "coordinator/launch/local/process_table.h"
 #include "coordinator/launch/local/supervisor.h"
+#include "coordinator/launch/process_table.h"
 #include "fmt/format.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/error.h"

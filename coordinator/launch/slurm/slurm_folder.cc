@@ -81,9 +81,9 @@ void ForEachEntry(const fs::path& folder, Visit visit) {
 std::string SlurmFolderName(const AttemptToken& token) { return kPrefix + TokenText(token); }
 
 SlurmFolder SlurmFolder::Of(const PartSpec& part, std::shared_ptr<const FileUser> user) {
-  return SlurmFolder(fs::path(part.spec().folder()) / fmt::format("job-{}", part.token().job()) /
-                         SlurmFolderName(part.token()),
-                     std::move(user));
+  return SlurmFolder(
+      fs::path(JobFolder(part.spec(), part.token().job())) / SlurmFolderName(part.token()),
+      std::move(user));
 }
 
 fs::path SlurmFolder::log(const std::string& role, int32_t rank) const {
@@ -91,7 +91,7 @@ fs::path SlurmFolder::log(const std::string& role, int32_t rank) const {
 }
 
 fs::path SlurmFolder::RunFolder(const PartSpec& part) {
-  return fs::path(part.spec().folder()) / fmt::format("job-{}", part.token().job()) /
+  return fs::path(JobFolder(part.spec(), part.token().job())) /
          fmt::format("attempt-{}", part.token().attempt());
 }
 

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "coordinator/launch/process_table.h"
 #include "coordinator/launch/slurm/slurm_allocation.h"
 #include "coordinator/launch/slurm/slurm_environment.h"
 #include "coordinator/launch/slurm/slurm_process.h"
@@ -97,7 +98,7 @@ bool SlurmGroups::AllEnded() const {
                      [](const Group& group) { return group.ended; });
 }
 
-bool SlurmGroups::NothingLives() const { return AllEnded() && ChildrenOfThisProcess().empty(); }
+bool SlurmGroups::NothingLives() const { return AllEnded() && ChildrenOf(getpid()).empty(); }
 
 int SlurmGroups::ExitCode() const {
   for (const Group& group : groups_) {
@@ -118,12 +119,12 @@ void SlurmGroups::AskToSave() {
 void SlurmGroups::End(int64_t now_ms) {
   if (end_asked()) return;
   kill_at_ms_ = now_ms + kTermToKillMs;
-  for (pid_t child : ChildrenOfThisProcess()) kill(child, SIGTERM);
+  for (pid_t child : ChildrenOf(getpid())) kill(child, SIGTERM);
 }
 
 void SlurmGroups::KillOverdue(int64_t now_ms) {
   if (kill_at_ms_ == 0 || now_ms < kill_at_ms_) return;
-  for (pid_t child : ChildrenOfThisProcess()) kill(child, SIGKILL);
+  for (pid_t child : ChildrenOf(getpid())) kill(child, SIGKILL);
 }
 
 }  // namespace tanren::coordinator

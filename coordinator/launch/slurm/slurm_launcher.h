@@ -29,6 +29,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/launch/launcher.h"
+#include "coordinator/launch/log_spool.h"
 #include "coordinator/launch/slurm/slurm_request.h"
 
 namespace tanren::coordinator {
@@ -48,7 +49,7 @@ struct SlurmLauncherOptions {
   // set. Another one refuses the jobs of others than its user, or runs them as its user.
   bool allow_root = false;
   bool shared_account = false;
-  int64_t log_limit_bytes = int64_t{256} << 20;  // of each rank; the oldest go first
+  int64_t log_limit_bytes = kDefaultLogLimitBytes;  // of each rank; the oldest go first
   int64_t poll_ms = 2'000;
   int64_t command_timeout_ms = 30'000;
   // Ranks end when the shared folder couldn't be written for so long. Long, because file systems of

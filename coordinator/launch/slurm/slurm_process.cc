@@ -1,6 +1,5 @@
 #include "coordinator/launch/slurm/slurm_process.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -8,14 +7,11 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <system_error>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "runtime/base/descriptor.h"
 #include "runtime/base/error.h"
-#include "runtime/base/file.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -95,26 +91,6 @@ absl::StatusOr<pid_t> StartChild(const ChildProgram& program) {
   waitpid(child, nullptr, 0);
   return absl::ErrnoToStatus(failure.error,
                              fmt::format("{}: can't be started: {}", path, kSteps[failure.step]));
-}
-
-std::vector<pid_t> ChildrenOfThisProcess() {
-  std::vector<pid_t> children;
-  DIR* processes = opendir("/proc");
-  if (processes == nullptr) return children;
-  while (const dirent* entry = readdir(processes)) {
-    int process = 0;
-    if (!absl::SimpleAtoi(entry->d_name, &process)) continue;
-    const auto stat = ReadFile(fmt::format("/proc/{}/stat", process));
-    if (!stat.ok()) continue;
-    // "<pid> (<any text>) <state> <parent> …"
-    const size_t name_end = stat->rfind(')');
-    if (name_end == std::string::npos || name_end + 4 >= stat->size()) continue;
-    if (std::strtol(stat->c_str() + name_end + 4, nullptr, 10) == getpid()) {
-      children.push_back(process);
-    }
-  }
-  closedir(processes);
-  return children;
 }
 
 int ShellCode(int wait_status) {

@@ -23,9 +23,6 @@ struct ChildProgram {
 // thread ends. The error names the step that failed, in the child too.
 absl::StatusOr<pid_t> StartChild(const ChildProgram& program);
 
-// Processes whose parent is this one: with PR_SET_CHILD_SUBREAPER, orphans of its children too.
-std::vector<pid_t> ChildrenOfThisProcess();
-
 // The way a shell tells it: 128 + n for signal n.
 int ShellCode(int wait_status);
 

@@ -20,6 +20,7 @@
 
 #include "absl/strings/numbers.h"
 #include "coordinator/launch/log_spool.h"
+#include "coordinator/launch/process_table.h"
 #include "coordinator/launch/slurm/slurm_environment.h"
 #include "coordinator/launch/slurm/slurm_folder.h"
 #include "coordinator/launch/slurm/slurm_process.h"
@@ -33,8 +34,6 @@ namespace {
 
 // The worker's "it couldn't be run": the same as its own, so that mpirun's code tells it too.
 constexpr int kCantRun = 70;
-// Where the task is of an agent that says none.
-constexpr int64_t kLogLimitBytes = int64_t{256} << 20;
 
 int RankFromEnvironment() {
   const char* text = std::getenv("OMPI_COMM_WORLD_RANK");
@@ -59,7 +58,7 @@ constexpr int64_t kOrphansMs = 5'000;
 void EndOrphans() {
   const int64_t give_up_ms = SteadyMs() + kOrphansMs;
   while (SteadyMs() < give_up_ms) {
-    const std::vector<pid_t> orphans = ChildrenOfThisProcess();
+    const std::vector<pid_t> orphans = DescendantsOf(getpid());
     if (orphans.empty()) return;
     for (pid_t orphan : orphans) kill(orphan, SIGKILL);
     while (waitpid(-1, nullptr, WNOHANG) > 0) {
@@ -138,7 +137,9 @@ int RunSlurmRank(const std::filesystem::path& path, const std::string& role) {
     std::perror("tanren-agent: pipe");
     return kCantRun;
   }
-  const int64_t limit = task->log_limit_bytes() > 0 ? task->log_limit_bytes() : kLogLimitBytes;
+  // The task may be of an agent that says none.
+  const int64_t limit =
+      task->log_limit_bytes() > 0 ? task->log_limit_bytes() : kDefaultLogLimitBytes;
   WatchedRank watched(Descriptor(ends[0]), signals, LogSpool(folder.log(role, rank), limit));
   Descriptor writing(ends[1]);
   program.output = writing.get();

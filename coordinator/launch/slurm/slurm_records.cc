@@ -1,7 +1,5 @@
 #include "coordinator/launch/slurm/slurm_records.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -9,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "coordinator/launch/part_folder.h"
 #include "coordinator/state/cluster.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
@@ -33,13 +32,7 @@ constexpr char kScript[] =
 
 absl::StatusOr<SlurmRecords> SlurmRecords::Open(const fs::path& state) {
   TANREN_RETURN_IF_ERROR(MakeDirectories(state));
-  const fs::path file = state / "lock";
-  Descriptor lock(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock.is_open()) return absl::ErrnoToStatus(errno, file.string());
-  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: another agent uses this state folder", state.string()));
-  }
+  TANREN_ASSIGN_OR_RETURN(Descriptor lock, LockState(state));
   SlurmRecords records(state, std::move(lock));
   TANREN_RETURN_IF_ERROR(WriteFileAtomically(BatchScript(records.state_), kScript));
   return records;

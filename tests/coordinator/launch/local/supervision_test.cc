@@ -9,9 +9,9 @@
 
 #include "absl/strings/str_split.h"
 #include "coordinator/launch/local/lease_page.h"
-#include "coordinator/launch/local/process_table.h"
 #include "coordinator/launch/log_spool.h"
 #include "coordinator/launch/part_folder.h"
+#include "coordinator/launch/process_table.h"
 #include "runtime/base/clock.h"
 #include "tests/coordinator/launch/local/local_machine.h"
 #include "tests/temporary_folder.h"

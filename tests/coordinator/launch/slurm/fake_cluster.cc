@@ -113,6 +113,10 @@ PartReport ReportOf(Launcher& launcher, const AttemptToken& token) {
   return {};
 }
 
+bool WaitUntilSubmitted(Launcher& launcher, const AttemptToken& token) {
+  return WaitUntil(60, [&] { return !ReportOf(launcher, token).slurm_job().empty(); });
+}
+
 bool WaitForState(Launcher& launcher, const AttemptToken& token, PartState state, double seconds) {
   return WaitUntil(seconds, [&] { return ReportOf(launcher, token).state() == state; });
 }

@@ -50,6 +50,8 @@ PartSpec ShellPart(const std::filesystem::path& folder, uint64_t job, uint32_t a
 bool WaitUntil(double seconds, const std::function<bool()>& holds);
 // The part's report; of KIND/STATE 0 if there is none.
 PartReport ReportOf(Launcher& launcher, const AttemptToken& token);
+// Until sbatch's answer for the part has come.
+bool WaitUntilSubmitted(Launcher& launcher, const AttemptToken& token);
 bool WaitForState(Launcher& launcher, const AttemptToken& token, PartState state,
                   double seconds = 20);
 std::string TextOf(const std::filesystem::path& path);

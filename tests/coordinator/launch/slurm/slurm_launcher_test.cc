@@ -139,8 +139,7 @@ TEST(SlurmLauncher, ASubmissionWhoseAnswerWasLostRunsOnce) {
   const auto launcher = SlurmLauncher::Open(options);
   const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "echo ran >>ran");
   (*launcher)->Start(part);
-  ASSERT_TRUE(
-      WaitUntil(60, [&] { return !ReportOf(**launcher, part.token()).slurm_job().empty(); }));
+  ASSERT_TRUE(WaitUntilSubmitted(**launcher, part.token()));
   cluster.Clear("lose");
   cluster.Clear("hold");
   ASSERT_TRUE(WaitForState(**launcher, part.token(), PART_ENDED));
@@ -194,8 +193,7 @@ TEST(SlurmLauncher, WhatIsStoppedBeforeItBeganNeverRuns) {
   const auto launcher = cluster.OpenLauncher();
   const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "echo ran >>ran");
   launcher->Start(part);
-  ASSERT_TRUE(
-      WaitUntil(60, [&] { return !ReportOf(*launcher, part.token()).slurm_job().empty(); }));
+  ASSERT_TRUE(WaitUntilSubmitted(*launcher, part.token()));
   // Slurm can't be told, and starts it afterwards.
   cluster.Set("down");
   launcher->Stop(part.token(), CANCELLED_BY_USER, 0);

@@ -22,8 +22,7 @@ TEST(SlurmOwners, AStrangersJobWithANumberThatWasOursIsLeftAlone) {
   const auto launcher = cluster.OpenLauncher();
   const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "true");
   launcher->Start(part);
-  ASSERT_TRUE(
-      WaitUntil(60, [&] { return !ReportOf(*launcher, part.token()).slurm_job().empty(); }));
+  ASSERT_TRUE(WaitUntilSubmitted(*launcher, part.token()));
   // Slurm loses the job between two looks, and gives its number again.
   cluster.Set("mute");
   cluster.WriteJobFile("1", "name", "another\n");

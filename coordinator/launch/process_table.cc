@@ -1,4 +1,4 @@
-#include "coordinator/launch/local/process_table.h"
+#include "coordinator/launch/process_table.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -54,6 +54,10 @@ pid_t ParentOf(pid_t process) {
 }
 
 }  // namespace
+
+std::vector<pid_t> ChildrenOf(pid_t process) {
+  return AllProcesses([process](pid_t candidate) { return ParentOf(candidate) == process; });
+}
 
 std::vector<pid_t> DescendantsOf(pid_t process) {
   std::multimap<pid_t, pid_t> children;
