@@ -26,6 +26,17 @@ namespace {
 constexpr size_t kLongestName = 64;
 constexpr char kLoopback[] = "127.0.0.1";
 
+// Of `bits` random bits, a multiple of 64.
+std::string RandomHex(int bits) {
+  std::string text;
+  for (int i = 0; i < bits; i += 64) {
+    uint64_t word = 0;
+    TANREN_CHECK(getrandom(&word, sizeof(word), 0) == sizeof(word));
+    text += fmt::format("{:016x}", word);
+  }
+  return text;
+}
+
 // Letters, digits, ".", "_" and "-": names are shown, and stand in paths and host lists.
 absl::Status CheckName(const std::string& option, const std::string& name) {
   bool safe = !name.empty() && name.size() <= kLongestName && name.front() != '-';
@@ -136,9 +147,7 @@ absl::StatusOr<std::string> Incarnation(const std::filesystem::path& state) {
   const std::filesystem::path file = state / "incarnation";
   const auto text = ReadFile(file, 4096);
   if (text.ok()) return std::string(absl::StripAsciiWhitespace(*text));
-  uint64_t words[2] = {};
-  TANREN_CHECK(getrandom(words, sizeof(words), 0) == sizeof(words));
-  const std::string made = fmt::format("{:016x}{:016x}", words[0], words[1]);
+  const std::string made = RandomHex(128);
   TANREN_RETURN_IF_ERROR(WriteFileAtomically(file, made + "\n"));
   return made;
 }
@@ -147,10 +156,7 @@ absl::StatusOr<std::string> NodeKey(const std::filesystem::path& state) {
   const std::filesystem::path file = state / "node.key";
   const absl::StatusOr<std::string> kept = ReadToken(file);
   if (!absl::IsNotFound(kept.status())) return kept;
-  uint64_t words[4] = {};
-  TANREN_CHECK(getrandom(words, sizeof(words), 0) == sizeof(words));
-  const std::string made =
-      fmt::format("{:016x}{:016x}{:016x}{:016x}", words[0], words[1], words[2], words[3]);
+  const std::string made = RandomHex(256);
   TANREN_RETURN_IF_ERROR(WriteFileAtomically(file, made + "\n", 0600));
   return made;
 }

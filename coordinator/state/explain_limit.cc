@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "coordinator/state/explain_text.h"
+#include "coordinator/state/node_load.h"
 #include "fmt/format.h"
 
 namespace tanren::coordinator {
@@ -13,8 +15,8 @@ using Kind = LimitBroken::Kind;
 
 bool CountsAgainst(const LimitBroken& limit, const Job& other, const Job& job) {
   if (limit.kind == Kind::kArray) return other.array() == job.array();
-  return limit.subject == "user/" + other.user() ||
-         limit.subject == "project/" + other.spec().project();
+  const std::vector<std::string> subjects = SubjectsOf(other);
+  return std::find(subjects.begin(), subjects.end(), limit.subject) != subjects.end();
 }
 
 Explanation ExplainAmount(const LimitBroken& limit) {

@@ -69,16 +69,16 @@ class RoomExplainer {
     TakeStarts(free);
     const Amount in_all = FreeInAll(shape_, free);
     const bool fits = Fits(shape_, free);
+    const bool in_pieces = !fits && IsEnough(in_all, shape_.total);
     const std::string when = Waits(fits);
     std::string why;
     if (fits) {
       why = fmt::format("{} free, but {}", IsOrAre(in_all), when);
-    } else if (IsEnough(in_all, shape_.total)) {
+    } else if (in_pieces) {
       why = fmt::format("{} free, but not together: {}; {}", IsOrAre(in_all), Pieces(free), when);
     } else {
       why = fmt::format("{} free; {}", IsOrAre(in_all), when);
     }
-    const bool in_pieces = !fits && IsEnough(in_all, shape_.total);
     Explanation explanation = Say(in_pieces ? Explanation::FRAGMENTED : Explanation::WAITING,
                                   fmt::format("{}; {}", Demand(), why), WhatStartsNow());
     for (uint64_t id : waits_for_) explanation.add_waits_for(id);

@@ -156,8 +156,10 @@ void RemoveFromIndices(const Job& job, Cluster& cluster) {
 }
 
 std::vector<std::string> SubjectsOf(const Job& job) {
-  std::vector<std::string> subjects = {"user/" + job.user()};
-  if (!job.spec().project().empty()) subjects.push_back("project/" + job.spec().project());
+  std::vector<std::string> subjects = {fmt::format("{}{}", kUserPrefix, job.user())};
+  if (!job.spec().project().empty()) {
+    subjects.push_back(fmt::format("{}{}", kProjectPrefix, job.spec().project()));
+  }
   return subjects;
 }
 

@@ -3,6 +3,7 @@
 #define TANREN_COORDINATOR_STATE_NODE_LOAD_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,6 +29,8 @@ void RecountLoad(const std::string& node, Cluster& cluster);
 void AddToIndices(const Job& job, Cluster& cluster);
 void RemoveFromIndices(const Job& job, Cluster& cluster);
 
+inline constexpr std::string_view kUserPrefix = "user/";
+inline constexpr std::string_view kProjectPrefix = "project/";
 // "user/alice", and "project/vision" where the job has one.
 std::vector<std::string> SubjectsOf(const Job& job);
 

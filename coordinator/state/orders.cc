@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "coordinator/state/core.h"
+#include "coordinator/state/renewal.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -18,11 +19,8 @@ bool MaySave(StopReason reason) {
 }  // namespace
 
 Orders Core::MakeOrders(const std::string& node, Session& session) const {
-  Orders orders;
-  orders.set_sequence(++session.last_orders);
-  orders.set_epoch(cluster_.epoch);
-  orders.set_renewed_report(session.last_report);
-  orders.set_lease_ms(options_.lease_ms);
+  Orders orders =
+      OrdersWithoutParts(cluster_, options_.lease_ms, ++session.last_orders, session.last_report);
   const auto load = cluster_.loads.find(node);
   if (load == cluster_.loads.end()) return orders;
   for (const uint64_t id : load->second.named) {

@@ -8,8 +8,6 @@
 namespace tanren::coordinator {
 namespace {
 
-constexpr int kAllRacks = -1;
-
 bool PlaceOnOneHost(const Shape& shape, Board& board, std::vector<GangPart>& parts) {
   for (const RoleShape& role : shape.roles) {
     if (role.ranks > role.most_per_node) return false;
@@ -17,10 +15,10 @@ bool PlaceOnOneHost(const Shape& shape, Board& board, std::vector<GangPart>& par
   NodeIndex& index = board.IndexOf(shape);
   const Amount& total = shape.total;
   NodeNeed need{total.gpus, total.cpu_millis, total.memory_bytes, total.gpus};
-  int position = index.Find(need, kAllRacks, shape.excluded, board.free());
+  int position = index.Find(need, NodeIndex::kAllRacks, shape.excluded, board.free());
   if (position < 0) {
     need.island_gpus = 0;
-    position = index.Find(need, kAllRacks, shape.excluded, board.free());
+    position = index.Find(need, NodeIndex::kAllRacks, shape.excluded, board.free());
   }
   if (position < 0) return false;
   for (int role = 0; role < static_cast<int>(shape.roles.size()); ++role) {

@@ -23,6 +23,8 @@ struct NodeNeed {
 // Positions number the members: ascending nodes, so those of a rack are together.
 class NodeIndex {
  public:
+  static constexpr int kAllRacks = -1;
+
   struct Rack {
     int begin = 0;  // positions
     int end = 0;
@@ -56,7 +58,8 @@ class NodeIndex {
   // The same by the number of their nodes.
   std::span<const RackRoom> RacksBySize();
 
-  // The first member of a rack (-1: of all) with the least free GPUs that are enough; -1: none.
+  // The first member of a rack (or of kAllRacks) with the least free GPUs that are enough; -1:
+  // none.
   int Find(const NodeNeed& need, int rack, std::span<const int> excluded,
            const std::vector<NodeFree>& free);
   // An upper bound of what one member has beside GPUs.

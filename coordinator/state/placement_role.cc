@@ -6,7 +6,7 @@
 namespace tanren::coordinator {
 namespace {
 
-constexpr int kAllRacks = -1;
+constexpr int kAllRacks = NodeIndex::kAllRacks;
 constexpr int kNoHosts = std::numeric_limits<int>::max();
 // Racks that are tried for a whole gang, the closest fit first.
 constexpr int kMostRacksTried = 8;
@@ -73,6 +73,12 @@ void RolePlacer::Take(int position, int64_t ranks) {
   if (role_.most_per_node < role_.ranks) {
     excluded_.insert(std::lower_bound(excluded_.begin(), excluded_.end(), node), node);
   }
+}
+
+void RolePlacer::GoBack(const Point& before) {
+  board_.UndoTo(before.mark);
+  parts_.resize(before.parts);
+  excluded_ = before.excluded;
 }
 
 bool RolePlacer::HoldsThisRole(int node) const {
@@ -147,20 +153,16 @@ bool RolePlacer::PlaceAnywhere(int64_t ranks) {
 }
 
 bool RolePlacer::PlaceWithoutGpus(int64_t ranks) {
-  const size_t mark = board_.Mark();
-  const size_t first = parts_.size();
-  const std::vector<int> excluded = excluded_;
+  const Point before = Now();
   if (!PlaceAnywhere(ranks)) return false;
-  const int hosts = static_cast<int>(parts_.size() - first);
-  const int rack = index_.rack_of(index_.position(parts_[first].share.node));
+  const int hosts = static_cast<int>(parts_.size() - before.parts);
+  const int rack = index_.rack_of(index_.position(parts_[before.parts].share.node));
   const bool together = std::all_of(
-      parts_.begin() + static_cast<int64_t>(first), parts_.end(), [&](const GangPart& part) {
+      parts_.begin() + static_cast<int64_t>(before.parts), parts_.end(), [&](const GangPart& part) {
         return index_.rack_of(index_.position(part.share.node)) == rack;
       });
   if (together) return true;
-  board_.UndoTo(mark);
-  parts_.resize(first);
-  excluded_ = excluded;
+  GoBack(before);
   return PlaceInOneRack(ranks, hosts) || PlaceAnywhere(ranks);
 }
 
@@ -179,9 +181,7 @@ int64_t RolePlacer::MostOnOne(int64_t ranks) const {
 }
 
 bool RolePlacer::PlaceWithin(std::span<const int> racks, int64_t ranks, int most_hosts) {
-  const size_t mark = board_.Mark();
-  const size_t first = parts_.size();
-  const std::vector<int> excluded = excluded_;
+  const Point before = Now();
   int hosts = 0;
   for (int64_t on_one = MostOnOne(ranks); on_one > 0 && ranks > 0 && hosts < most_hosts;
        on_one = std::min(on_one - 1, MostOnOne(ranks))) {
@@ -198,9 +198,7 @@ bool RolePlacer::PlaceWithin(std::span<const int> racks, int64_t ranks, int most
     }
   }
   if (ranks == 0) return true;
-  board_.UndoTo(mark);
-  parts_.resize(first);
-  excluded_ = excluded;
+  GoBack(before);
   return false;
 }
 

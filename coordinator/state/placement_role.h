@@ -2,6 +2,7 @@
 #ifndef TANREN_COORDINATOR_STATE_PLACEMENT_ROLE_H_
 #define TANREN_COORDINATOR_STATE_PLACEMENT_ROLE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -35,6 +36,14 @@ class RolePlacer {
   // The node that holds `ranks` together with the least to spare; whole in an island if possible.
   int FindHost(int64_t ranks, int rack);
   void Take(int position, int64_t ranks);
+  // What was taken before it stays when what came after is given up.
+  struct Point {
+    size_t mark = 0;  // the board's
+    size_t parts = 0;
+    std::vector<int> excluded;
+  };
+  Point Now() const { return {board_.Mark(), parts_.size(), excluded_}; }
+  void GoBack(const Point& before);
   bool HoldsThisRole(int node) const;
   bool PlaceOnOne(int64_t ranks);
   // By free GPUs alone, so it may be too few; of all racks or of one. More than `limit`: kNoHosts.

@@ -7,13 +7,19 @@ bool IsKnownAs(const Node& told, const Cluster& cluster) {
   return known != nullptr && known->incarnation() == told.incarnation();
 }
 
-Orders RenewalOnly(const Cluster& cluster, const std::string& node, int64_t lease_ms,
-                   uint64_t sequence, uint64_t report) {
+Orders OrdersWithoutParts(const Cluster& cluster, int64_t lease_ms, uint64_t sequence,
+                          uint64_t report) {
   Orders orders;
   orders.set_sequence(sequence);
   orders.set_epoch(cluster.epoch);
   orders.set_renewed_report(report);
   orders.set_lease_ms(lease_ms);
+  return orders;
+}
+
+Orders RenewalOnly(const Cluster& cluster, const std::string& node, int64_t lease_ms,
+                   uint64_t sequence, uint64_t report) {
+  Orders orders = OrdersWithoutParts(cluster, lease_ms, sequence, report);
   const auto load = cluster.loads.find(node);
   if (load == cluster.loads.end()) return orders;
   for (const uint64_t id : load->second.named) {

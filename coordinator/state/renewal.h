@@ -14,6 +14,10 @@ namespace tanren::coordinator {
 // the machine holds is known to it. One that isn't joins by an event, or not at all.
 bool IsKnownAs(const Node& told, const Cluster& cluster);
 
+// Orders that name nothing: what all orders say beside their parts. Times in milliseconds.
+Orders OrdersWithoutParts(const Cluster& cluster, int64_t lease_ms, uint64_t sequence,
+                          uint64_t report);
+
 // Renews the lease of `node` for all that it holds: nothing begins by it; what has ended there as
 // far as we know, or is not held there, ends, as by any orders. `sequence` and `report` are the
 // orders' own.

@@ -1,5 +1,6 @@
 #include "coordinator/state/schedule_limits.h"
 
+#include "coordinator/state/node_load.h"
 #include "coordinator/state/placement_shape.h"
 
 namespace tanren::coordinator {
@@ -12,8 +13,8 @@ uint64_t BoundedArray(const Job& job) { return job.spec().array_running() > 0 ? 
 Limits::Limits(const Cluster& cluster, const JobList& holding, const UseNow& use)
     : cluster_(cluster), holding_(holding) {
   for (const auto& [subject, quota] : cluster.quotas) subjects_[subject];
-  BeginWith("user/", use.users);
-  BeginWith("project/", use.projects);
+  BeginWith(kUserPrefix, use.users);
+  BeginWith(kProjectPrefix, use.projects);
 }
 
 void Limits::BeginWith(std::string_view prefix, const UseNow::By& use) {

@@ -12,10 +12,6 @@
 namespace tanren::coordinator {
 namespace {
 
-// Of subjects: see SubjectsOf.
-constexpr std::string_view kUserPrefix = "user/";
-constexpr std::string_view kProjectPrefix = "project/";
-
 double ShareOf(const Cluster& cluster, const std::string& subject) {
   auto quota = cluster.quotas.find(subject);
   return quota != cluster.quotas.end() && quota->second.share() > 0 ? quota->second.share() : 1;

@@ -197,21 +197,29 @@ absl::Status CheckEnvironment(const JobSpec& spec) {
   return absl::OkStatus();
 }
 
+absl::Status CheckLabels(const std::string& field,
+                         const google::protobuf::Map<std::string, std::string>& labels) {
+  TANREN_RETURN_IF_ERROR(CheckRange(field, static_cast<int>(labels.size()), 0, kMostLabels));
+  for (const auto& [name, value] : labels) {
+    TANREN_RETURN_IF_ERROR(CheckName(field, name));
+    TANREN_RETURN_IF_ERROR(CheckText(field + "." + name, value, kLongestNodeText));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLauncher(std::string_view field, const std::string& launcher) {
+  if (launcher == "" || launcher == "local" || launcher == "slurm") return absl::OkStatus();
+  return Wrong(field, Quoted(launcher), "\"local\" or \"slurm\"");
+}
+
 absl::Status CheckWhere(const JobSpec& spec) {
-  TANREN_RETURN_IF_ERROR(
-      CheckRange("node_labels", static_cast<int>(spec.node_labels_size()), 0, kMostLabels));
+  TANREN_RETURN_IF_ERROR(CheckLabels("node_labels", spec.node_labels()));
   TANREN_RETURN_IF_ERROR(
       CheckRange("excluded_nodes", spec.excluded_nodes_size(), 0, kMostExcludedNodes));
-  for (const auto& [name, value] : spec.node_labels()) {
-    TANREN_RETURN_IF_ERROR(CheckName("node_labels", name));
-    TANREN_RETURN_IF_ERROR(CheckText("node_labels." + name, value, 256));
-  }
   for (const std::string& node : spec.excluded_nodes()) {
     TANREN_RETURN_IF_ERROR(CheckText("excluded_nodes", node, 253));
   }
-  if (spec.launcher() != "" && spec.launcher() != "local" && spec.launcher() != "slurm") {
-    return Wrong("launcher", Quoted(spec.launcher()), "\"local\" or \"slurm\"");
-  }
+  TANREN_RETURN_IF_ERROR(CheckLauncher("launcher", spec.launcher()));
   static const std::set<std::string> known = {"partition",  "account", "qos",
                                               "constraint", "gres",    "reservation"};
   for (const auto& [name, value] : spec.slurm()) {
@@ -262,15 +270,8 @@ absl::Status CheckNode(const Node& node) {
   TANREN_RETURN_IF_ERROR(CheckText("node.rack", node.rack(), kLongestNodeText));
   TANREN_RETURN_IF_ERROR(CheckText("node.version", node.version(), kLongestNodeText));
   TANREN_RETURN_IF_ERROR(CheckText("node.incarnation", node.incarnation(), kLongestNodeText));
-  if (node.launcher() != "" && node.launcher() != "local" && node.launcher() != "slurm") {
-    return Wrong("node.launcher", Quoted(node.launcher()), "\"local\" or \"slurm\"");
-  }
-  TANREN_RETURN_IF_ERROR(
-      CheckRange("node.labels", static_cast<int>(node.labels_size()), 0, kMostLabels));
-  for (const auto& [name, value] : node.labels()) {
-    TANREN_RETURN_IF_ERROR(CheckName("node.labels", name));
-    TANREN_RETURN_IF_ERROR(CheckText("node.labels." + name, value, kLongestNodeText));
-  }
+  TANREN_RETURN_IF_ERROR(CheckLauncher("node.launcher", node.launcher()));
+  TANREN_RETURN_IF_ERROR(CheckLabels("node.labels", node.labels()));
   std::set<int32_t> indices;
   for (const Gpu& gpu : node.gpus()) {
     TANREN_RETURN_IF_ERROR(CheckText("node.gpus.name", gpu.name(), kLongestNodeText));

@@ -76,11 +76,7 @@ TEST(CoreRemoval, ANodeWhereSomethingStillLivesIsNotRemoved) {
   driver.AddNode("a");
   driver.AddNode("b");
   const uint64_t job = driver.SubmitOne();
-  PartReport& stranger = driver.holds["a"]["1.1.9"];
-  stranger.mutable_token()->set_epoch(1);
-  stranger.mutable_token()->set_job(job);
-  stranger.mutable_token()->set_attempt(9);
-  stranger.set_state(PART_STOPPING);
+  driver.HoldStranger("a", job, 9, PART_STOPPING);
   driver.Report("a");
   const ChangeNodeInput remove{ChangeNodeInput::Kind::kRemove, "root", "a", "", "", false};
   const absl::Status refused = driver.Step(remove).status;

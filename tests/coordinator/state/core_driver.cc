@@ -169,6 +169,16 @@ void CoreDriver::Wait(int64_t ms, const std::vector<std::string>& reporting) {
   }
 }
 
+void CoreDriver::HoldStranger(const std::string& node, uint64_t job, uint32_t attempt,
+                              PartState state) {
+  PartReport stranger;
+  stranger.mutable_token()->set_epoch(1);
+  stranger.mutable_token()->set_job(job);
+  stranger.mutable_token()->set_attempt(attempt);
+  stranger.set_state(state);
+  holds[node][TokenText(stranger.token())] = stranger;
+}
+
 void CoreDriver::Report(const std::string& node) {
   ReportInput input;
   input.node = node;

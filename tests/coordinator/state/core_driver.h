@@ -40,6 +40,8 @@ class CoreDriver {
   void Preempt(uint64_t victim, uint64_t beneficiary);  // which waits
   // Time passes; ticks come when they are asked for, and the nodes of `reporting` report every 2 s.
   void Wait(int64_t ms, const std::vector<std::string>& reporting = {});
+  // The node holds an attempt of epoch 1 that nobody need have placed there.
+  void HoldStranger(const std::string& node, uint64_t job, uint32_t attempt, PartState state);
   // The node reports what `holds` says of it.
   void Report(const std::string& node);
   // The core is made anew from the records that were committed.

@@ -118,11 +118,7 @@ TEST(CoreLife, NothingIsPlacedWhereSomethingUnknownLives) {
   CoreDriver driver;
   driver.AddNode("a");
   const uint64_t job = driver.SubmitOne();
-  PartReport& stranger = driver.holds["a"]["1.77.1"];
-  stranger.mutable_token()->set_epoch(1);
-  stranger.mutable_token()->set_job(77);
-  stranger.mutable_token()->set_attempt(1);
-  stranger.set_state(PART_RUNNING);
+  driver.HoldStranger("a", 77, 1, PART_RUNNING);
   driver.Report("a");
   driver.TryToPlace(job, {"a"});
   EXPECT_EQ(driver.state(job), PENDING);
@@ -137,11 +133,7 @@ TEST(CoreLife, AJobIsNotPlacedWhileAnotherAttemptOfItLivesSomewhere) {
   driver.AddNode("a");
   driver.AddNode("b");
   const uint64_t job = driver.SubmitOne();
-  PartReport& stranger = driver.holds["a"]["1.1.9"];
-  stranger.mutable_token()->set_epoch(1);
-  stranger.mutable_token()->set_job(job);
-  stranger.mutable_token()->set_attempt(9);
-  stranger.set_state(PART_STOPPING);
+  driver.HoldStranger("a", job, 9, PART_STOPPING);
   driver.Report("a");
   driver.TryToPlace(job, {"b"});
   EXPECT_EQ(driver.state(job), PENDING);
