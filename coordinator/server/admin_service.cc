@@ -6,6 +6,7 @@
 
 #include "coordinator/server/backup_call.h"
 #include "coordinator/server/change_call.h"
+#include "coordinator/server/shown_job.h"
 #include "coordinator/server/unary_call.h"
 #include "coordinator/state/spec_check.h"
 #include "runtime/base/error.h"
@@ -34,7 +35,7 @@ Unary* AdminService::Change(Context* context, std::string_view method, ChangeNod
     const Node* const node = answer.core->cluster().FindNode(request->node());
     if (node == nullptr) return;
     *reply->mutable_node() = *node;
-    reply->mutable_node()->clear_agent_key_sha256();
+    HideSecrets(*reply->mutable_node());
   });
 }
 

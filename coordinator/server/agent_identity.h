@@ -4,8 +4,7 @@
 //   - a certificate with DNS names is good for the nodes of those names alone (or of their first
 //     parts: t3.example.org for t3); one without names says nothing;
 //   - everybody else shows a key of their own, which claims the name for the first who joins with
-//   it
-//     (Core's CheckClaim).
+//     it (Core's CheckClaim).
 #ifndef TANREN_COORDINATOR_SERVER_AGENT_IDENTITY_H_
 #define TANREN_COORDINATOR_SERVER_AGENT_IDENTITY_H_
 

@@ -143,8 +143,9 @@ void AgentStream::HandleEarly() {
 
 void AgentStream::OnJoined(const absl::Status& status) {
   if (!status.ok()) return Refuse(status);
-  if (claims_)
+  if (claims_) {
     NoteInAudit(fmt::format("node {}: claimed with token {}", node_, identity_.token), status);
+  }
   parts_.agents.Accept(node_, this);
 }
 

@@ -103,7 +103,7 @@ struct NodeListing {
       if (++scanned > kScannedInSlice / 8) return false;
       NodeUse& use = *reply->add_nodes();
       *use.mutable_node() = next->second;
-      use.mutable_node()->clear_agent_key_sha256();
+      HideSecrets(*use.mutable_node());
       use.set_heard_ms(view.core.HeardMs(next->first));
       if (const auto load = cluster.loads.find(next->first); load != cluster.loads.end()) {
         use.mutable_free()->set_gpus(load->second.gpus_free);

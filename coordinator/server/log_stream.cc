@@ -96,8 +96,9 @@ void LogStream::BeginAttempt(const LoggedAttempt& attempt) {
     // What was asked for is a place in the attempt that was meant.
     if (first) source.offset = request_.offset();
     if (first) source.tail_bytes = std::max<int64_t>(0, request_.tail_bytes());
-    if (first && source.tail_bytes == 0)
+    if (first && source.tail_bytes == 0) {
       source.since_ms = std::max<int64_t>(0, request_.since_ms());
+    }
   }
   if (!first) Note(-1, fmt::format("attempt {} begins", attempt.token.attempt()));
 }

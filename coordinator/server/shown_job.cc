@@ -11,10 +11,10 @@ void HideSecrets(const Caller& caller, Job& job) {
 
 void HideSecrets(const Caller& caller, HistoryEvent& event) {
   if (event.has_job_submitted()) HideSecrets(caller, *event.mutable_job_submitted()->mutable_job());
-  if (event.has_node_joined()) {
-    event.mutable_node_joined()->mutable_node()->clear_agent_key_sha256();
-  }
+  if (event.has_node_joined()) HideSecrets(*event.mutable_node_joined()->mutable_node());
 }
+
+void HideSecrets(Node& node) { node.clear_agent_key_sha256(); }
 
 void ShortenForList(Job& job) {
   if (job.spec().has_recipe()) job.mutable_spec()->mutable_recipe()->clear_recipe();

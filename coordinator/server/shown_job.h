@@ -1,4 +1,4 @@
-// What of a job its viewers may see.
+// What of a job, or of a node, its viewers may see.
 #ifndef TANREN_COORDINATOR_SERVER_SHOWN_JOB_H_
 #define TANREN_COORDINATOR_SERVER_SHOWN_JOB_H_
 
@@ -12,6 +12,8 @@ namespace tanren::coordinator {
 // the names alone.
 void HideSecrets(const Caller& caller, Job& job);
 void HideSecrets(const Caller& caller, HistoryEvent& event);
+// What an agent's key is known by is the coordinator's alone.
+void HideSecrets(Node& node);
 
 // Leaves out what makes a list long: the recipe's text, attempts before the last, ends of logs.
 void ShortenForList(Job& job);

@@ -1,5 +1,4 @@
-// A key and the certificate for it, signed by an authority of ours: what init_tls.cc and
-// issue_certificates.cc make.
+// A key and the certificate for it, signed by an authority of ours: what init_tls.cc makes.
 #ifndef TANREN_COORDINATOR_WIRE_IDENTITY_H_
 #define TANREN_COORDINATOR_WIRE_IDENTITY_H_
 

@@ -109,6 +109,8 @@ grpc::Status FakeAgent::End() {
   return status_;
 }
 
+bool Starts(const Orders& orders) { return orders.parts_size() > 0 && orders.parts(0).has_start(); }
+
 PartReport PartOf(const AttemptToken& token, PartState state) {
   PartReport part;
   *part.mutable_token() = token;

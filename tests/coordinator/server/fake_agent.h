@@ -55,6 +55,9 @@ class FakeAgent {
   std::thread reader_;
 };
 
+// Whether the first part of the orders is to begin.
+bool Starts(const Orders& orders);
+
 PartReport PartOf(const AttemptToken& token, PartState state);
 // With exit code 0.
 PartReport FinishedPart(const AttemptToken& token, const std::string& node);

@@ -17,8 +17,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-bool Starts(const Orders& orders) { return orders.parts_size() > 0 && orders.parts(0).has_start(); }
-
 TEST(Server, AJobGoesFromSubmissionOverOrdersAndReportsToItsEnd) {
   CoordinatorUnderTest coordinator;
   coordinator.Start();

@@ -14,8 +14,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-bool Starts(const Orders& orders) { return orders.parts_size() > 0 && orders.parts(0).has_start(); }
-
 // Watches from a number on until `last` has come; the numbers that came.
 std::vector<uint64_t> Watch(const CoordinatorUnderTest& coordinator, uint64_t first, uint64_t last,
                             uint64_t job = 0) {

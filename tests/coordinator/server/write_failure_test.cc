@@ -54,6 +54,16 @@ ServerOptions Reopening(int64_t every_ms) {
   return options;
 }
 
+// A job that the agent, by two reports, has begun.
+AttemptToken RunJob(CoordinatorUnderTest& coordinator, FakeAgent& agent) {
+  agent.Report({});
+  const uint64_t job = coordinator.Submit("runs");
+  const AttemptToken token = agent.WaitForOrders(Starts).parts(0).token();
+  agent.Report({PartOf(token, PART_RUNNING)});
+  coordinator.WaitFor(job, RUNNING);
+  return token;
+}
+
 TEST(WriteFailure, NothingIsAcknowledgedAndWhatIsDurableCanBeRead) {
   CoordinatorUnderTest coordinator;
   coordinator.Start(Reopening(60'000));
@@ -111,16 +121,8 @@ TEST(WriteFailure, AFullDiskEndsNoLeaseAndGoesOnWhenThereIsRoom) {
   CoordinatorUnderTest coordinator;
   coordinator.Start(Reopening(50));
   auto agent = std::make_unique<FakeAgent>(coordinator.channel(), coordinator.agent_token(), "t1");
-  agent->Report({});
-  const uint64_t job = coordinator.Submit("runs");
-  const AttemptToken token = agent
-                                 ->WaitForOrders([](const Orders& orders) {
-                                   return orders.parts_size() > 0 && orders.parts(0).has_start();
-                                 })
-                                 .parts(0)
-                                 .token();
-  agent->Report({PartOf(token, PART_RUNNING)});
-  coordinator.WaitFor(job, RUNNING);
+  const AttemptToken token = RunJob(coordinator, *agent);
+  const uint64_t job = token.job();
   coordinator.SetDiskFull(true);
   grpc::Status status;
   EXPECT_EQ(coordinator.Submit("no-room", &status), 0u);
@@ -149,16 +151,8 @@ TEST(WriteFailure, AnAgentThatConnectsAgainKeepsItsLeaseThoughTheDiskIsFull) {
   CoordinatorUnderTest coordinator;
   coordinator.Start(Reopening(50));
   auto agent = std::make_unique<FakeAgent>(coordinator.channel(), coordinator.agent_token(), "t1");
-  agent->Report({});
-  const uint64_t job = coordinator.Submit("runs");
-  const AttemptToken token = agent
-                                 ->WaitForOrders([](const Orders& orders) {
-                                   return orders.parts_size() > 0 && orders.parts(0).has_start();
-                                 })
-                                 .parts(0)
-                                 .token();
-  agent->Report({PartOf(token, PART_RUNNING)});
-  coordinator.WaitFor(job, RUNNING);
+  const AttemptToken token = RunJob(coordinator, *agent);
+  const uint64_t job = token.job();
   coordinator.SetDiskFull(true);
   grpc::Status status;
   EXPECT_EQ(coordinator.Submit("no-room", &status), 0u);
