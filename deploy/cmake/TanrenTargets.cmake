@@ -85,18 +85,24 @@ function(tanren_library NAME)
   endif()
 endfunction()
 
-# tanren_test_library(NAME SOURCES ... [DEPENDS ...] [TORCH]): what several tests stand on, compiled once.
-function(tanren_test_library NAME)
-  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;DEPENDS" ${ARGN})
-  add_library(${NAME} STATIC ${ARG_SOURCES})
-  target_link_libraries(${NAME} PUBLIC tanren_options ${ARG_DEPENDS} GTest::gmock GTest::gtest)
-  if(ARG_TORCH)
+# What a test's program and what several stand on have in common: precompiled headers, and little optimisation.
+function(tanren_compile_as_test NAME IS_TORCH)
+  target_link_libraries(${NAME} PUBLIC tanren_options GTest::gmock GTest::gtest)
+  if(IS_TORCH)
     target_link_libraries(${NAME} PUBLIC tanren_torch)
     target_precompile_headers(${NAME} REUSE_FROM tanren_torch_test_pch)
   elseif(TARGET tanren_test_pch)
     target_precompile_headers(${NAME} REUSE_FROM tanren_test_pch)
   endif()
   target_compile_options(${NAME} PRIVATE -fpch-preprocess ${tanren_test_options})
+endfunction()
+
+# tanren_test_library(NAME SOURCES ... [DEPENDS ...] [TORCH]): what several tests stand on, compiled once.
+function(tanren_test_library NAME)
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(${NAME} STATIC ${ARG_SOURCES})
+  target_link_libraries(${NAME} PUBLIC ${ARG_DEPENDS})
+  tanren_compile_as_test(${NAME} ${ARG_TORCH})
 endfunction()
 
 # tanren_test(NAME SOURCES ... [DEPENDS ...] [LABELS ...] [TORCH]): one GoogleTest program, each
@@ -107,15 +113,8 @@ function(tanren_test NAME)
     set(ARG_TIMEOUT 300)
   endif()
   add_executable(${NAME} ${ARG_SOURCES})
-  target_link_libraries(${NAME} PRIVATE tanren_options ${ARG_DEPENDS} GTest::gmock GTest::gtest
-    GTest::gtest_main)
-  if(ARG_TORCH)
-    target_link_libraries(${NAME} PRIVATE tanren_torch)
-    target_precompile_headers(${NAME} REUSE_FROM tanren_torch_test_pch)
-  elseif(TARGET tanren_test_pch)
-    target_precompile_headers(${NAME} REUSE_FROM tanren_test_pch)
-  endif()
-  target_compile_options(${NAME} PRIVATE -fpch-preprocess ${tanren_test_options})
+  target_link_libraries(${NAME} PUBLIC ${ARG_DEPENDS} GTest::gtest_main)
+  tanren_compile_as_test(${NAME} ${ARG_TORCH})
   add_test(NAME ${NAME} COMMAND ${NAME} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
   # Threads that spin at a barrier take the time of those they wait for where tests run beside each other.
