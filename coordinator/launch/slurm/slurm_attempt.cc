@@ -19,6 +19,8 @@ namespace {
 constexpr int64_t kFirstRetryMs = 1'000;
 constexpr int64_t kLongestRetryMs = 30'000;
 constexpr int64_t kCancelEveryMs = 10'000;
+// squeue's, before a job counts as forgotten.
+constexpr int kAnswersWithoutIt = 3;
 // What the supervisor takes between an order to stop and the record of its end.
 constexpr int64_t kStopSlackMs = 15'000;
 
@@ -197,10 +199,26 @@ void SlurmAttempt::Follow(const std::optional<std::vector<SlurmJob>>& jobs, int6
   ReadProgress(now_ms);
   if (!jobs.has_value()) return FollowRecordAlone(now_ms);
   const SlurmJob* job = ChooseJob(*jobs);
-  if (job != nullptr) record_.mutable_report()->set_slurm_job(job->id);
-  if (job == nullptr || IsFinalSlurmState(job->state)) return FollowGone(job, now_ms);
+  if (job == nullptr) {
+    if (IsForgotten(now_ms)) return FollowGone(nullptr, now_ms);
+    return FollowRecordAlone(now_ms);
+  }
+  missing_since_ms_ = 0;
+  missing_answers_ = 0;
+  record_.mutable_report()->set_slurm_job(job->id);
+  if (IsFinalSlurmState(job->state)) return FollowGone(job, now_ms);
   gone_since_ms_ = 0;
   FollowLiving(*job, now_ms);
+}
+
+// What has left its record has ended, whatever squeue shows later.
+bool SlurmAttempt::IsForgotten(int64_t now_ms) {
+  const auto exit = folder_.ReadExit();
+  if (exit.ok() && exit->has_value()) return true;
+  if (missing_since_ms_ == 0) missing_since_ms_ = now_ms;
+  ++missing_answers_;
+  return missing_answers_ >= kAnswersWithoutIt &&
+         now_ms - missing_since_ms_ >= options_.forgotten_after_ms;
 }
 
 // Slurm's controller may be away for long; a job that has left its record has ended all the same.
@@ -297,14 +315,21 @@ void SlurmAttempt::FollowGone(const SlurmJob* job, int64_t now_ms) {
   if (record_.has_stop()) found.stop = record_.stop().reason();
   const auto exit = folder_.ReadExit();
   if (exit.ok()) found.exit = *exit;
-  if (!found.exit.has_value() && !Withdraw()) {
+  const SlurmTarget target = Target(record_.report().slurm_job());
+  const auto ask_accounting = [&] {
+    if (!found.state.empty()) return;
+    if (const auto account = client_.Account(target)) found.state = account->state;
+  };
+  if (found.exit.has_value()) {
+    if (found.exit->ended_by_slurm()) ask_accounting();
+  } else if (!Withdraw()) {
     // It ran, and its record isn't here, or not yet.
     if (now_ms - gone_since_ms_ < options_.record_wait_ms) return;
-    if (found.state.empty()) {
-      const auto account = client_.Account(Target(record_.report().slurm_job()));
-      if (account.has_value()) found.state = account->state;
-    }
+    ask_accounting();
     if (MayStillLive(found.state, now_ms)) return;
+  } else if (job == nullptr) {
+    // Should Slurm have it after all, it isn't to wait in vain.
+    [[maybe_unused]] const absl::Status cancelled = client_.Cancel(target);
   }
   found.withdrawn = record_.withdrawn();
   End(EndOfSlurmJob(found));

@@ -54,7 +54,9 @@ class SlurmAttempt {
   const SlurmJob* EndTwins(const std::vector<const SlurmJob*>& twins, const SlurmJob* chosen);
   void FollowLiving(const SlurmJob& job, int64_t now_ms);
   void FollowRecordAlone(int64_t now_ms);
+  // `job`: what squeue has of it; null: nothing, and for long.
   void FollowGone(const SlurmJob* job, int64_t now_ms);
+  bool IsForgotten(int64_t now_ms);
   bool MayStillLive(const std::string& state, int64_t now_ms);
   void StopLiving(const SlurmJob& job, int64_t now_ms);
   void StopWaiting(int64_t now_ms);
@@ -77,6 +79,8 @@ class SlurmAttempt {
 
   int64_t retry_at_ms_ = 0;
   int64_t retry_delay_ms_ = 0;
+  int64_t missing_since_ms_ = 0;  // squeue doesn't show it; 0: it does
+  int missing_answers_ = 0;
   int64_t gone_since_ms_ = 0;    // Slurm says that it ended; 0: not yet
   int64_t record_since_ms_ = 0;  // its record was seen; 0: not yet
   int64_t stop_since_ms_ = 0;

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -107,6 +108,7 @@ class SlurmLauncher::Implementation {
 
   // The thread's own.
   std::map<AttemptToken, SlurmAttempt> attempts_;
+  std::set<AttemptToken> unsaved_;  // their record couldn't be written: the next round tries again
   bool slurm_answered_ = true;
   std::thread thread_;
 };
@@ -229,7 +231,7 @@ void SlurmLauncher::Implementation::Round() {
       std::lock_guard lock(mutex_);
       if (ending_) return;
     }
-    if (attempt.has_ended()) continue;
+    if (attempt.has_ended() && !unsaved_.contains(token)) continue;
     std::optional<std::vector<SlurmJob>> own;
     if (jobs.has_value()) {
       own.emplace();
@@ -312,20 +314,22 @@ std::optional<std::vector<SlurmJob>> SlurmLauncher::Implementation::AskSlurm() {
 
 void SlurmLauncher::Implementation::Publish(const SlurmAttempt& attempt, const SlurmPart& before) {
   const SlurmPart& record = attempt.record();
-  const std::string now = record.SerializeAsString();
-  if (now == before.SerializeAsString()) return;
+  const AttemptToken& token = record.report().token();
+  const bool unsaved = unsaved_.erase(token) > 0;
+  if (!unsaved && record.SerializeAsString() == before.SerializeAsString()) return;
   // Progress is read again from the run's events; the rest has to outlive this process.
   SlurmPart durable = record, durable_before = before;
   durable.mutable_report()->clear_progress();
   durable_before.mutable_report()->clear_progress();
-  if (durable.SerializeAsString() != durable_before.SerializeAsString() &&
+  if ((unsaved || durable.SerializeAsString() != durable_before.SerializeAsString()) &&
       !records_.Save(record).ok()) {
+    unsaved_.insert(token);
     if (attempt.has_ended()) return;  // said only once it can't be unsaid
   }
   std::function<void()> changed;
   {
     std::lock_guard lock(mutex_);
-    reports_[record.report().token()] = record.report();
+    reports_[token] = record.report();
     changed = changed_;
   }
   if (changed) changed();

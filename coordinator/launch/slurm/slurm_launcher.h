@@ -60,6 +60,9 @@ struct SlurmLauncherOptions {
   int64_t record_wait_ms = 15'000;
   // A record is believed without Slurm's word after so long.
   int64_t record_trust_ms = 60'000;
+  // A job that squeue doesn't show counts as forgotten after so long and three such answers: a
+  // controller that has just taken over from another may not have read all jobs yet.
+  int64_t forgotten_after_ms = 60'000;
 };
 
 class SlurmLauncher final : public Launcher {

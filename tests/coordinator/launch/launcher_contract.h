@@ -113,7 +113,8 @@ TEST_P(LauncherContract, WhatRunsAndWhatEndedIsFoundAgain) {
 TEST_P(LauncherContract, AForgottenPartIsReportedNoMore) {
   const PartSpec part = Command(1, Shell("echo kept"));
   launcher().Start(part);
-  EndOf(launcher(), part.token());
+  const AttemptEnd end = EndOf(launcher(), part.token());
+  EXPECT_EQ(end.kind(), AttemptEnd::FINISHED) << end.ShortDebugString();
   launcher().Forget(part.token());
   EXPECT_EQ(Find(launcher(), part.token()), std::nullopt);
   EXPECT_EQ(LogOf(launcher(), part.token()), "kept\n") << "its log stays";

@@ -46,6 +46,7 @@ SlurmLauncherOptions FakeCluster::Options(const std::string& agent) const {
   options.heartbeat_ms = 100;
   options.record_wait_ms = 500;
   options.record_trust_ms = 1'000;
+  options.forgotten_after_ms = 500;
   return options;
 }
 
@@ -68,6 +69,8 @@ std::vector<std::string> FakeCluster::Jobs() const {
   }
   return ids;
 }
+
+size_t FakeCluster::Listings() const { return TextOf(folder_ / "listings").size(); }
 
 std::string FakeCluster::JobFile(const std::string& id, const std::string& name) const {
   return TextOf(folder_ / "jobs" / id / name);
@@ -97,6 +100,12 @@ PartSpec ShellPart(const fs::path& folder, uint64_t job, uint32_t attempt,
   return part;
 }
 
+std::string Lasting(const fs::path& folder) {
+  const std::string at = "'" + folder.string() + "'";
+  return "echo begin >>" + at + "/ran; until [ -e " + at +
+         "/go ]; do sleep 0.05; done; echo end >>" + at + "/ran";
+}
+
 bool WaitUntil(double seconds, const std::function<bool()>& holds) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   while (!holds()) {
@@ -119,6 +128,12 @@ bool WaitUntilSubmitted(Launcher& launcher, const AttemptToken& token) {
 
 bool WaitForState(Launcher& launcher, const AttemptToken& token, PartState state, double seconds) {
   return WaitUntil(seconds, [&] { return ReportOf(launcher, token).state() == state; });
+}
+
+bool Lives(const std::string& process) {
+  const std::string stat = TextOf("/proc/" + process + "/stat");
+  const size_t name_end = stat.rfind(')');
+  return name_end != std::string::npos && stat.compare(name_end, 3, ") Z") != 0;
 }
 
 std::string TextOf(const fs::path& path) {

@@ -27,11 +27,13 @@ class FakeCluster {
   SlurmLauncherOptions Options(const std::string& agent = "agent") const;
   std::unique_ptr<SlurmLauncher> OpenLauncher(const std::string& agent = "agent") const;
 
-  // The files that make the scripts fail: "down", "hold", "lose", "mute", "refuse".
+  // The files that make the scripts fail: "down", "hide", "hold", "lose", "mute", "refuse".
   void Set(const std::string& what, const std::string& text = "") const;
   void Clear(const std::string& what) const;
   // The ids that sbatch gave so far.
   std::vector<std::string> Jobs() const;
+  // How often squeue has been asked so far.
+  size_t Listings() const;
   std::string JobFile(const std::string& id, const std::string& name) const;
   void WriteJobFile(const std::string& id, const std::string& name, const std::string& text) const;
   // As Slurm does some minutes after a job's end.
@@ -46,6 +48,10 @@ class FakeCluster {
 PartSpec ShellPart(const std::filesystem::path& folder, uint64_t job, uint32_t attempt,
                    const std::string& script);
 
+// A script that appends a line to `<folder>/ran` at its start and at its end, and lasts until there
+// is a file `<folder>/go`.
+std::string Lasting(const std::filesystem::path& folder);
+
 // Polls; false after `seconds`.
 bool WaitUntil(double seconds, const std::function<bool()>& holds);
 // The part's report; of KIND/STATE 0 if there is none.
@@ -53,7 +59,9 @@ PartReport ReportOf(Launcher& launcher, const AttemptToken& token);
 // Until sbatch's answer for the part has come.
 bool WaitUntilSubmitted(Launcher& launcher, const AttemptToken& token);
 bool WaitForState(Launcher& launcher, const AttemptToken& token, PartState state,
-                  double seconds = 20);
+                  double seconds = 60);
+// One that has died, and whose parent hasn't taken note of it yet, doesn't live.
+bool Lives(const std::string& process);
 std::string TextOf(const std::filesystem::path& path);
 
 }  // namespace tanren::coordinator

@@ -20,12 +20,6 @@ std::string Slurm(const std::vector<std::string>& arguments) {
   return result.ok() ? result->output + result->errors : result.status().ToString();
 }
 
-bool Lives(const std::string& process) {
-  const std::string stat = TextOf("/proc/" + process + "/stat");
-  const size_t name_end = stat.rfind(')');
-  return name_end != std::string::npos && stat.compare(name_end, 3, ") Z") != 0;
-}
-
 void KillDaemon(const std::string& name, int signal) {
   int process = 0;
   const fs::path file = Folder() / (name + ".pid");

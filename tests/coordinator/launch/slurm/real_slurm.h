@@ -21,8 +21,6 @@ constexpr double kPatience = 180;
 std::filesystem::path Folder();
 // What one of Slurm's programs prints, errors last.
 std::string Slurm(const std::vector<std::string>& arguments);
-// One that has died, and whose parent hasn't taken note of it yet, doesn't live.
-bool Lives(const std::string& process);
 // "slurmctld", "slurmd-t1", …; returns once it is gone.
 void KillDaemon(const std::string& name, int signal);
 // Returns once it answers.

@@ -1,6 +1,7 @@
 #include "coordinator/launch/slurm/slurm_launcher.h"
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -22,13 +23,6 @@ std::string LogOf(Launcher& launcher, const AttemptToken& token) {
   request.set_limit(1 << 16);
   const auto chunk = launcher.ReadLog(request);
   return chunk.ok() ? chunk->data() : chunk.status().ToString();
-}
-
-// Appends a line to `file` at its start and at its end, and lasts until there is a file `go`.
-std::string Lasting(const fs::path& folder) {
-  const std::string at = "'" + folder.string() + "'";
-  return "echo begin >>" + at + "/ran; until [ -e " + at +
-         "/go ]; do sleep 0.05; done; echo end >>" + at + "/ran";
 }
 
 TEST(SlurmLauncher, AnAttemptRunsToItsEndAndItsLogIsRead) {
@@ -128,6 +122,35 @@ TEST(SlurmLauncher, ALogKeepsItsNewestBytesAndDeclaresTheGap) {
   EXPECT_EQ((*launcher)->ReadLog(request)->data(), "line 100999\n");
   EXPECT_THAT(ReportOf(**launcher, part.token()).end().log_tail(),
               testing::EndsWith("line 100999\n"));
+}
+
+TEST(SlurmLauncher, WhatMpirunSaysIsBoundedAndItsEndIsShown) {
+  FakeCluster cluster;
+  const fs::path mpirun = cluster.folder() / "bin/mpirun";
+  std::ofstream(mpirun)
+      << "#!/bin/sh\ni=100000; while [ $i -lt 101000 ]; do echo word $i; i=$((i + 1)); done\n"
+         "echo it failed >&2; exit 1\n";
+  fs::permissions(mpirun, fs::perms::owner_all);
+  const std::string path = std::getenv("PATH");
+  setenv("PATH", (mpirun.parent_path().string() + ":" + path).c_str(), 1);
+  SlurmLauncherOptions options = cluster.Options();
+  options.log_limit_bytes = 4'000;
+  const auto launcher = SlurmLauncher::Open(options);
+  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "true");
+  part.mutable_spec()->mutable_roles(0)->set_ranks(2);
+  (*launcher)->Start(part);
+  EXPECT_TRUE(WaitForState(**launcher, part.token(), PART_ENDED));
+  setenv("PATH", path.c_str(), 1);
+  const AttemptEnd end = ReportOf(**launcher, part.token()).end();
+  EXPECT_EQ(end.kind(), AttemptEnd::INFRASTRUCTURE);
+  EXPECT_THAT(end.log_tail(), HasSubstr("word 100999\nit failed\n"));
+  ReadLogChunk request;
+  *request.mutable_token() = part.token();
+  request.set_rank(-1);
+  const auto first = (*launcher)->ReadLog(request);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_TRUE(first->gap());
+  EXPECT_GE(first->offset(), 12'000 - 4'000);
 }
 
 TEST(SlurmLauncher, ASubmissionWhoseAnswerWasLostRunsOnce) {
@@ -237,37 +260,6 @@ TEST(SlurmLauncher, WhatDoesntSaveInItsGraceIsEnded) {
   EXPECT_EQ(ReportOf(*launcher, part.token()).end().kind(), AttemptEnd::STOPPED);
 }
 
-TEST(SlurmLauncher, ACancelReachesAJobThoughSlurmsControllerIsAway) {
-  FakeCluster cluster;
-  const auto launcher = cluster.OpenLauncher();
-  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "while :; do sleep 0.05; done");
-  launcher->Start(part);
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
-  cluster.Set("down");
-  launcher->Stop(part.token(), CANCELLED_BY_USER, 0);
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
-  EXPECT_EQ(ReportOf(*launcher, part.token()).end().kind(), AttemptEnd::STOPPED);
-}
-
-TEST(SlurmLauncher, AControllerThatIsAwayIsNoFailureOfAJob) {
-  FakeCluster cluster;
-  cluster.Set("down");
-  const auto launcher = cluster.OpenLauncher();
-  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "");
-  part.mutable_spec()->mutable_command()->set_argv(2, Lasting(cluster.folder()));
-  launcher->Start(part);
-  EXPECT_FALSE(WaitForState(*launcher, part.token(), PART_ENDED, 0.5));
-  cluster.Clear("down");
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
-  cluster.Set("down");
-  EXPECT_FALSE(WaitForState(*launcher, part.token(), PART_ENDED, 1));
-  EXPECT_EQ(ReportOf(*launcher, part.token()).state(), PART_RUNNING);
-  cluster.Clear("down");
-  cluster.Set("go");
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
-  EXPECT_EQ(TextOf(cluster.folder() / "ran"), "begin\nend\n");
-}
-
 TEST(SlurmLauncher, WhatSlurmRefusesIsTheUsersErrorInSlurmsWords) {
   FakeCluster cluster;
   cluster.Set("refuse",
@@ -279,38 +271,6 @@ TEST(SlurmLauncher, WhatSlurmRefusesIsTheUsersErrorInSlurmsWords) {
   const AttemptEnd end = ReportOf(*launcher, part.token()).end();
   EXPECT_EQ(end.kind(), AttemptEnd::USER_ERROR);
   EXPECT_THAT(end.message(), HasSubstr("Invalid partition name"));
-}
-
-TEST(SlurmLauncher, AJobThatSlurmForgotCountsAsItsRecordSays) {
-  FakeCluster cluster;
-  auto launcher = cluster.OpenLauncher();
-  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "");
-  part.mutable_spec()->mutable_command()->set_argv(2, Lasting(cluster.folder()) + "; exit 4");
-  launcher->Start(part);
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
-  launcher.reset();  // and while it is away
-  cluster.Set("go");
-  ASSERT_TRUE(WaitUntil(60, [&] { return fs::exists(SlurmFolder::Of(part).path() / "exit"); }));
-  cluster.ForgetJob("1");
-  launcher = cluster.OpenLauncher();
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
-  EXPECT_EQ(ReportOf(*launcher, part.token()).end().exit_code(), 4);
-}
-
-TEST(SlurmLauncher, AJobThatIsGoneWithoutARecordEndsOnlyOnceItsHeartStandsStill) {
-  FakeCluster cluster;
-  const auto launcher = cluster.OpenLauncher();
-  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "");
-  part.mutable_spec()->mutable_command()->set_argv(2, Lasting(cluster.folder()));
-  launcher->Start(part);
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
-  // Slurm takes the node for lost, and what runs there lives on.
-  cluster.WriteJobFile("1", "state", "NODE_FAIL\n");
-  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
-  const fs::path folder = SlurmFolder::Of(part).path();
-  EXPECT_TRUE(fs::exists(folder / "exit")) << "it was told to end, and did";
-  EXPECT_EQ(ReportOf(*launcher, part.token()).end().kind(), AttemptEnd::INFRASTRUCTURE);
-  EXPECT_EQ(TextOf(cluster.folder() / "ran"), "begin\n");
 }
 
 TEST(SlurmLauncher, ALaterAttemptTakesOverFromOneOnAnotherCluster) {
