@@ -1,6 +1,5 @@
 #include "coordinator/launch/slurm/slurm_batch.h"
 
-#include <fcntl.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -18,10 +17,12 @@
 #include "absl/strings/numbers.h"
 #include "coordinator/launch/log_spool.h"
 #include "coordinator/launch/part_folder.h"
+#include "coordinator/launch/slurm/slurm_batch_log.h"
 #include "coordinator/launch/slurm/slurm_end.h"
 #include "coordinator/launch/slurm/slurm_environment.h"
 #include "coordinator/launch/slurm/slurm_folder.h"
 #include "coordinator/launch/slurm/slurm_groups.h"
+#include "coordinator/launch/slurm/slurm_keeper.h"
 #include "coordinator/launch/slurm/slurm_rank.h"
 #include "coordinator/launch/slurm/slurm_watch.h"
 #include "coordinator/state/attempt_end.h"
@@ -39,6 +40,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kCantRun = 70;
+// Until a rank's record, once it is written, shows on this node.
+constexpr int64_t kRecordMs = 3'000;
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);
@@ -61,12 +64,15 @@ class SlurmBatch {
 
  private:
   absl::StatusOr<bool> Claim();
+  void OpenLog();
   // False once this attempt isn't wanted any more.
   bool AwaitOthers();
   bool IsOver(const SlurmFolder& other, SlurmPulse& pulse);
   absl::Status WriteInputs();
   // Until all groups and their orphans have ended.
   void Watch();
+  // Until what ranks left behind has ended on other nodes too.
+  void AwaitKeepers();
   void TakeSignal();
   void TakeOutlook(int64_t now_ms);
   void AskToSave();
@@ -77,6 +83,7 @@ class SlurmBatch {
 
   const SlurmFolder folder_;
   const SlurmTask task_;
+  SlurmBatchLog log_;
   sigset_t signals_;
   std::unique_ptr<SlurmWatch> watch_;
   SlurmExit exit_;
@@ -98,18 +105,20 @@ int SlurmBatch::Run() {
     return 0;
   }
   sigprocmask(SIG_BLOCK, &signals_, nullptr);
+  OpenLog();
   // Orphans of the ranks come here, and are ended with them.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   watch_ = std::make_unique<SlurmWatch>(folder_, task_);
   exit_.set_started_ms(WallMs());
   if (!AwaitOthers()) return Finish(EndOfSlurmRun(Found()));
   absl::Status started = WriteInputs();
-  if (started.ok()) started = groups_.Start(folder_, task_);
+  if (started.ok()) started = groups_.Start(folder_, task_, log_.output());
   if (!started.ok()) {
     Say(std::string(started.message()));
     End();
   }
   Watch();
+  AwaitKeepers();
   AttemptEnd end = EndOfSlurmRun(Found());
   if (!started.ok()) {
     end.set_kind(AttemptEnd::INFRASTRUCTURE);
@@ -134,6 +143,14 @@ absl::StatusOr<bool> SlurmBatch::Claim() {
   exit_.set_restart_count(restarts);
   exit_.set_nodes(Variable("SLURM_JOB_NODELIST"));
   return folder_.Claim(claim);
+}
+
+// Only who runs the attempt keeps its log.
+void SlurmBatch::OpenLog() {
+  const int64_t limit =
+      task_.log_limit_bytes() > 0 ? task_.log_limit_bytes() : kDefaultLogLimitBytes;
+  const absl::Status opened = log_.Open(folder_.batch_log(), limit);
+  if (!opened.ok()) Say(std::string(opened.message()));
 }
 
 // Slurm starts attempts of a job one after another ("singleton"), but it takes a node that it can't
@@ -190,6 +207,20 @@ void SlurmBatch::Watch() {
     if (groups_.ExitCode() != 0 || groups_.AllEnded()) End();
     if (end_at_ms_ != 0 && now_ms > end_at_ms_) End();
     groups_.KillOverdue(now_ms);
+  }
+}
+
+// mpirun has ended, and with it all that stood before the keepers of ranks; a node that has failed
+// leaves no record.
+void SlurmBatch::AwaitKeepers() {
+  const int64_t give_up_ms = SteadyMs() + kOrphansMs + kRecordMs;
+  while (!outlook_.folder_lost && !folder_.AllStartedEnded()) {
+    if (SteadyMs() > give_up_ms) {
+      Say("not all ranks have left a record of their end: what they started is left to Slurm");
+      return;
+    }
+    TakeSignal();
+    TakeOutlook(SteadyMs());
   }
 }
 
@@ -259,14 +290,16 @@ void SlurmBatch::AddLogTail(AttemptEnd& end) const {
 }
 
 int SlurmBatch::Finish(AttemptEnd end) {
+  if (!outlook_.folder_lost) log_.Close();
   AddLogTail(end);
   const int code = end.kind() == AttemptEnd::FINISHED ? 0 : std::max(1, end.exit_code());
   *exit_.mutable_end() = std::move(end);
   exit_.set_ended_ms(WallMs());
   exit_.set_ended_by_slurm(ended_by_slurm_);
-  const absl::Status written = folder_.WriteExit(exit_);
-  if (!written.ok()) Say(std::string(written.message()));
-  // The folder may not answer: its watcher then doesn't end.
+  // An error has nobody left to tell: without a record the agent waits until the heart stands
+  // still.
+  [[maybe_unused]] const absl::Status written = folder_.WriteExit(exit_);
+  // The folder may not answer: its watcher and its log then don't end.
   if (outlook_.folder_lost) std::_Exit(code);
   watch_.reset();
   return code;
@@ -283,15 +316,6 @@ void CompleteEnvironment() {
   setenv("LOGNAME", user->pw_name, kNotOver);
 }
 
-// Everything that is written from now on goes into the attempt's own log.
-void WriteTo(const fs::path& log) {
-  const int file = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (file < 0) return;
-  dup2(file, 1);
-  dup2(file, 2);
-  close(file);
-}
-
 }  // namespace
 
 int RunSlurmBatch(const fs::path& path) {
@@ -301,7 +325,6 @@ int RunSlurmBatch(const fs::path& path) {
     Say(std::string(task.status().message()));
     return kCantRun;
   }
-  WriteTo(folder.batch_log());
   CompleteEnvironment();
   return SlurmBatch(folder, *std::move(task)).Run();
 }

@@ -33,6 +33,11 @@ std::string RankText(const SlurmRankExit& rank) {
   return fmt::format("{} exited with {}", name, rank.exit_code());
 }
 
+// It ended because another rank did, or was told to.
+bool Follows(const SlurmRankExit& rank) {
+  return rank.exit_code() == kOtherRankFailed || rank.told_to_end();
+}
+
 AttemptEnd::Kind KindOf(const SlurmRankExit& rank, bool recipe) {
   if (rank.signal() != 0) return AttemptEnd::INFRASTRUCTURE;
   if (!recipe) return AttemptEnd::USER_ERROR;
@@ -101,8 +106,8 @@ const SlurmRankExit* FirstBadRank(const std::vector<SlurmRankExit>& ranks) {
   const SlurmRankExit* first = nullptr;
   for (const SlurmRankExit& rank : ranks) {
     if (rank.exit_code() == 0) continue;
-    const bool follows = rank.exit_code() == kOtherRankFailed;
-    const bool first_follows = first != nullptr && first->exit_code() == kOtherRankFailed;
+    const bool follows = Follows(rank);
+    const bool first_follows = first != nullptr && Follows(*first);
     if (first == nullptr || (first_follows && !follows) ||
         (first_follows == follows && rank.ended_ms() < first->ended_ms())) {
       first = &rank;
@@ -161,12 +166,17 @@ bool IsRunningSlurmState(const std::string& state) {
 AttemptEnd EndOfSlurmJob(const SlurmJobFound& found) {
   if (found.exit.has_value()) {
     const AttemptEnd& end = found.exit->end();
-    if (!found.exit->ended_by_slurm() || end.kind() != AttemptEnd::INFRASTRUCTURE) return end;
+    // The kernel killed the rank, and Slurm saw why.
+    const bool out_of_memory = found.state == "OUT_OF_MEMORY" && end.signal() == SIGKILL;
+    const bool slurm_knows_better = found.exit->ended_by_slurm() || out_of_memory;
+    if (!slurm_knows_better || end.kind() != AttemptEnd::INFRASTRUCTURE) return end;
     if (found.stop.has_value()) {
       return Of(AttemptEnd::STOPPED, "stopped: " + StopReason_Name(*found.stop));
     }
     AttemptEnd better = EndOfSlurmState(found).value_or(end);
     better.set_exit_code(end.exit_code());
+    better.set_signal(end.signal());
+    better.set_rank(end.rank());
     better.set_log_tail(end.log_tail());
     return better;
   }

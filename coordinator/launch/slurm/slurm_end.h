@@ -24,7 +24,8 @@ struct SlurmRunFound {
 };
 AttemptEnd EndOfSlurmRun(const SlurmRunFound& found);
 
-// The rank whose end took the others along: the first by time that ended badly.
+// The rank whose end took the others along: the first by time that ended badly, of those that
+// nobody told to if there is one (clocks of nodes differ). Null if none ended badly.
 const SlurmRankExit* FirstBadRank(const std::vector<SlurmRankExit>& ranks);
 
 // Whether a job in this state has ended, by squeue's and sacct's names; and whether it runs.

@@ -183,6 +183,17 @@ int32_t SlurmFolder::RanksStarted() const {
   return count;
 }
 
+bool SlurmFolder::AllStartedEnded() const {
+  const ActingAs acting(user_);
+  bool all = true;
+  ForEachEntry(path_ / "ranks", [&](fs::path file) {
+    std::error_code error;
+    if (file.extension() != ".started") return;
+    all = all && fs::exists(file.replace_extension(".exit"), error);
+  });
+  return all;
+}
+
 std::vector<SlurmRankExit> SlurmFolder::RankExits() const {
   const ActingAs acting(user_);
   std::vector<SlurmRankExit> exits;

@@ -6,8 +6,8 @@
 // - alive: beats while it runs
 // - stop: what the agent wants
 // - ranks/<role>.<rank>.exit: how each rank ended; .started before it
-// - logs/<role>.<rank>.log: what each rank wrote
-// - batch.log: what mpirun and the batch job itself wrote
+// - logs/<role>.<rank>.log: what each rank wrote (log_spool.h)
+// - batch.log: what mpirun and the batch job itself wrote, likewise
 // - exit: how it ended; nothing of it lives
 //
 // Beside it, for all attempts of the job: <job folder>/slurm-fence, the highest token that may run.
@@ -60,6 +60,8 @@ class SlurmFolder {
   absl::Status WriteRankStarted(const std::string& role, int32_t rank) const;
   absl::Status WriteRankExit(const SlurmRankExit& exit) const;
   int32_t RanksStarted() const;
+  // Whether each rank that was started has left its record.
+  bool AllStartedEnded() const;
   std::vector<SlurmRankExit> RankExits() const;
 
   // Raises the job's fence to `token`; returns the highest token that was ever written there, and

@@ -19,6 +19,8 @@ namespace tanren::coordinator {
 namespace {
 
 constexpr int64_t kTermToKillMs = 3'000;
+// For what a keeper does once the process before it is killed.
+constexpr int64_t kKeepersMs = 2'000;
 
 std::string Variable(const char* name) {
   const char* value = std::getenv(name);
@@ -68,10 +70,11 @@ absl::StatusOr<ChildProgram> ProgramOf(const SlurmFolder& folder, const SlurmTas
 
 }  // namespace
 
-absl::Status SlurmGroups::Start(const SlurmFolder& folder, const SlurmTask& task) {
+absl::Status SlurmGroups::Start(const SlurmFolder& folder, const SlurmTask& task, int output) {
   int32_t first_task = 0;
   for (const Role& role : task.part().spec().roles()) {
-    TANREN_ASSIGN_OR_RETURN(const ChildProgram program, ProgramOf(folder, task, role, first_task));
+    TANREN_ASSIGN_OR_RETURN(ChildProgram program, ProgramOf(folder, task, role, first_task));
+    program.output = output;
     TANREN_ASSIGN_OR_RETURN(const pid_t process, StartChild(program));
     groups_.push_back({role.name(), process});
     first_task += role.ranks();
@@ -124,6 +127,10 @@ void SlurmGroups::End(int64_t now_ms) {
 
 void SlurmGroups::KillOverdue(int64_t now_ms) {
   if (kill_at_ms_ == 0 || now_ms < kill_at_ms_) return;
+  for (const Group& group : groups_) {
+    if (!group.ended) kill(group.process, SIGKILL);
+  }
+  if (now_ms < kill_at_ms_ + kKeepersMs) return;
   for (pid_t child : ChildrenOf(getpid())) kill(child, SIGKILL);
 }
 

@@ -21,9 +21,9 @@ class SlurmGroups {
   // Each group that ends is told of on standard error.
   SlurmGroups() = default;
 
-  // Starts the ranks of all roles in this job's allocation, which the environment names. After an
-  // error some may run.
-  absl::Status Start(const SlurmFolder& folder, const SlurmTask& task);
+  // Starts the ranks of all roles in this job's allocation, which the environment names, with a
+  // descriptor for what mpirun says. After an error some may run.
+  absl::Status Start(const SlurmFolder& folder, const SlurmTask& task, int output);
   // Takes note of what has ended.
   void Reap();
   bool AllEnded() const;
@@ -35,7 +35,8 @@ class SlurmGroups {
 
   // SIGUSR1, once.
   void AskToSave();
-  // SIGTERM, once; what lives some seconds later is killed.
+  // SIGTERM, once; what lives some seconds later is killed, and another two seconds later what they
+  // have left behind: the keepers of ranks have seen to theirs by then.
   void End(int64_t now_ms);
   bool end_asked() const { return kill_at_ms_ != 0; }
   void KillOverdue(int64_t now_ms);

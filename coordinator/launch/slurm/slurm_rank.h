@@ -1,4 +1,4 @@
-// What stands between mpirun and a rank in a batch job.
+// What mpirun starts in a batch job, for each rank.
 #ifndef TANREN_COORDINATOR_LAUNCH_SLURM_SLURM_RANK_H_
 #define TANREN_COORDINATOR_LAUNCH_SLURM_SLURM_RANK_H_
 
@@ -7,9 +7,10 @@
 
 namespace tanren::coordinator {
 
-// Becomes the parent of this node's next rank of `role`: gives it its program, environment and log
-// from the attempt's folder, passes SIGUSR1, SIGTERM and SIGINT on, and leaves a record of how it
-// ended. Returns the rank's exit code, 128 + n for signal n. The rank dies with this process.
+// Starts the keeper of this node's next rank of `role` (slurm_keeper.h) in a session of its own,
+// passes it SIGUSR1, SIGTERM and SIGINT, and returns the rank's exit code, 128 + n for signal n.
+// mpirun, Slurm or the kernel may kill this process: the keeper stays until nothing of the rank
+// lives. So it does where the parent of this process ends, which then returns at once.
 int RunSlurmRank(const std::filesystem::path& folder, const std::string& role);
 
 }  // namespace tanren::coordinator

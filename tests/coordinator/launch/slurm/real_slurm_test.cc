@@ -105,6 +105,24 @@ TEST_F(RealSlurm, WhatRanksLeaveBehindEndsWithThemOnEachNode) {
   for (const std::string& process : processes) EXPECT_FALSE(Lives(process)) << process;
 }
 
+// mpirun kills what it has started a second after SIGTERM.
+TEST_F(RealSlurm, WhatRanksThatAreDeafLeaveBehindEndsWithThemOnEachNode) {
+  Open();
+  PartSpec part = Part(1, 2,
+                       "trap '' TERM; setsid sleep 600 >/dev/null 2>&1 & echo $$ $!; "
+                       "while :; do sleep 0.1; done");
+  part.mutable_spec()->mutable_roles(0)->set_max_ranks_per_node(1);
+  launcher_->Start(part);
+  ASSERT_TRUE(Runs(part)) << Log(part.token(), -1);
+  const std::string lines = FirstLine(part, 0) + " " + FirstLine(part, 1);
+  const std::vector<std::string> processes = absl::StrSplit(lines, ' ');
+  ASSERT_EQ(processes.size(), 4u);
+  launcher_->Stop(part.token(), CANCELLED_BY_USER, 0);
+  EXPECT_EQ(EndOf(part).kind(), AttemptEnd::STOPPED);
+  for (const std::string& process : processes) EXPECT_FALSE(Lives(process)) << process;
+  EXPECT_EQ(SlurmFolder::Of(part).RankExits().size(), 2u);
+}
+
 TEST_F(RealSlurm, WhatGivesWaySavesOnAllNodes) {
   Open();
   PartSpec part =

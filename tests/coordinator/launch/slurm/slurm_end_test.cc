@@ -1,5 +1,7 @@
 #include "coordinator/launch/slurm/slurm_end.h"
 
+#include <csignal>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -34,6 +36,16 @@ TEST(SlurmEnd, TheRankThatFailedFirstIsBlamed) {
   EXPECT_EQ(end.signal(), 9);
   EXPECT_EQ(end.kind(), AttemptEnd::INFRASTRUCTURE);
   EXPECT_THAT(end.message(), HasSubstr("on t1"));
+}
+
+TEST(SlurmEnd, ARankThatWasToldToEndIsntBlamedForAnotherWhateverItsNodesClockSays) {
+  SlurmRunFound found;
+  found.exit_code = 3;
+  found.ranks = {Rank(0, 137, 9, 10), Rank(1, 3, 0, 20)};
+  found.ranks[0].set_told_to_end(true);
+  EXPECT_EQ(EndOfSlurmRun(found).rank(), 1);
+  found.ranks[1].set_told_to_end(true);
+  EXPECT_EQ(EndOfSlurmRun(found).rank(), 0);
 }
 
 TEST(SlurmEnd, TheWorkersExitCodesAreKnown) {
@@ -73,6 +85,26 @@ TEST(SlurmEnd, WhatTheRanksLeftCountsBeforeSlurmsState) {
   EXPECT_THAT(EndOfSlurmJob(found).message(), HasSubstr("time limit"));
   found.stop = CANCELLED_BY_USER;
   EXPECT_EQ(EndOfSlurmJob(found).kind(), AttemptEnd::STOPPED);
+}
+
+TEST(SlurmEnd, ARankThatTheKernelKilledForItsMemoryIsTheUsersError) {
+  SlurmJobFound found;
+  found.state = "OUT_OF_MEMORY";
+  found.exit.emplace();
+  AttemptEnd& end = *found.exit->mutable_end();
+  end.set_kind(AttemptEnd::INFRASTRUCTURE);
+  end.set_signal(SIGKILL);
+  end.set_exit_code(137);
+  end.set_rank(1);
+  end.set_log_tail("the last line\n");
+  const AttemptEnd told = EndOfSlurmJob(found);
+  EXPECT_EQ(told.kind(), AttemptEnd::USER_ERROR);
+  EXPECT_THAT(told.message(), HasSubstr("memory"));
+  EXPECT_EQ(told.rank(), 1);
+  EXPECT_EQ(told.log_tail(), "the last line\n");
+  // Something else ended it, and then Slurm found memory short.
+  end.set_signal(SIGSEGV);
+  EXPECT_EQ(EndOfSlurmJob(found).kind(), AttemptEnd::INFRASTRUCTURE);
 }
 
 }  // namespace
