@@ -21,6 +21,7 @@
 #include "coordinator/agent/machine_node.h"
 #include "coordinator/agent/open_launcher.h"
 #include "coordinator/agent/outbox.h"
+#include "coordinator/agent/reach_listener.h"
 #include "coordinator/agent/remembered_epoch.h"
 #include "coordinator/agent/replacement.h"
 #include "coordinator/launch/local/fork_server.h"
@@ -54,6 +55,7 @@ struct Arguments {
   bool shared_account = false;
   bool stop_parts = false;
   bool no_isolation = false;
+  int reach_port = 0;
   NodeOptions node;
 };
 
@@ -77,6 +79,12 @@ void AddOptions(CLI::App& program, Arguments& arguments) {
   program.add_option("--address", arguments.node.address,
                      "Where other machines reach its ranks; default: that of the interface "
                      "towards the coordinator");
+  program
+      .add_option("--reach-port", arguments.reach_port,
+                  "The port of that address on which the machines of a gang try whether they reach "
+                  "this one; 0: any that is free, -1: they don't try")
+      ->check(CLI::Range(-1, 65535))
+      ->capture_default_str();
   program.add_option("--rack", arguments.node.rack, "Gangs are kept within few racks");
   program
       .add_option("--label", arguments.node.labels,
@@ -127,12 +135,27 @@ Endpoint EndpointOf(const Arguments& arguments) {
   return endpoint;
 }
 
+// Null where nobody is to try, or can.
+std::unique_ptr<ReachListener> ListenForReach(const Arguments& arguments, Node& node) {
+  if (arguments.reach_port < 0 || arguments.node.launcher == "slurm") return nullptr;
+  absl::StatusOr<std::unique_ptr<ReachListener>> listener =
+      ReachListener::Open(node.address(), arguments.reach_port);
+  if (!listener.ok()) {
+    LogWarning("the machines of a gang can't try whether they reach this one: {}",
+               std::string(listener.status().message()));
+    return nullptr;
+  }
+  node.set_reach((*listener)->where());
+  return *std::move(listener);
+}
+
 // Returns whether this is to be replaced.
 absl::StatusOr<AgentOutcome> Serve(const Arguments& arguments, ForkServer fork_server) {
   TANREN_ASSIGN_OR_RETURN(const int signals, TakeSignals());
   const Endpoint endpoint = EndpointOf(arguments);
   TANREN_ASSIGN_OR_RETURN(Node node, NodeOf(ProbeMachine({}), arguments.node, endpoint.address));
 
+  const std::unique_ptr<ReachListener> reach = ListenForReach(arguments, node);
   AgentMetrics metrics;
   if (!arguments.metrics.empty()) TANREN_RETURN_IF_ERROR(metrics.Serve(arguments.metrics));
   Wake wake;

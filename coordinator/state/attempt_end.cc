@@ -1,6 +1,7 @@
 #include "coordinator/state/attempt_end.h"
 
 #include <algorithm>
+#include <map>
 
 #include "coordinator/state/cluster.h"
 #include "fmt/format.h"
@@ -142,6 +143,30 @@ AttemptVerdict Judge(const Job& job, int64_t last_step) {
     default:
       return AfterFailure(job, last_step, std::move(verdict));
   }
+}
+
+std::vector<std::string> NodesToAvoid(const Job& job) {
+  std::map<std::string, int> faults;
+  const auto add = [&faults](const Attempt& attempt) {
+    const AttemptEnd& end = attempt.end();
+    const bool is_its_nodes_fault =
+        end.signal() == 0 &&
+        (end.kind() == AttemptEnd::INFRASTRUCTURE || end.kind() == AttemptEnd::NEVER_STARTED);
+    if (!is_its_nodes_fault) return;
+    for (const std::string& node : {end.node(), end.unreached_node()}) {
+      if (!node.empty()) ++faults[node];
+    }
+  };
+  const int earlier = std::min(job.failures() - 1, job.earlier_attempts_size());
+  if (job.failures() > 0) add(job.attempt());
+  for (int i = 1; i <= earlier; ++i) {
+    add(job.earlier_attempts(job.earlier_attempts_size() - i));
+  }
+  std::vector<std::string> nodes;
+  for (const auto& [node, count] : faults) nodes.push_back(node);
+  std::stable_sort(nodes.begin(), nodes.end(),
+                   [&faults](const auto& a, const auto& b) { return faults.at(a) > faults.at(b); });
+  return nodes;
 }
 
 }  // namespace tanren::coordinator

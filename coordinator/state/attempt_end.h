@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "proto/job.pb.h"
 
@@ -51,6 +52,11 @@ struct AttemptVerdict {
 // NEVER_STARTED              FAILED, or held if no attempt got to its first step
 // SAVED, STOPPED by itself   again; after the first delay unless it published a checkpoint
 AttemptVerdict Judge(const Job& job, int64_t last_step);
+
+// Nodes that failed the job since its last checkpoint, each once, those first that did so most
+// often: where there is room elsewhere, its next attempt goes there. (A signal may be its own
+// program's doing, on any node.)
+std::vector<std::string> NodesToAvoid(const Job& job);
 
 }  // namespace tanren::coordinator
 

@@ -35,6 +35,11 @@ void Core::EndPart(const Job& job, const std::string& node, AttemptEnd end) {
   const Node* known = cluster_.FindNode(node);
   const bool is_slurm = known != nullptr && known->launcher() == "slurm";
   if (end.node().empty() || !is_slurm) end.set_node(node);
+  const std::vector<std::string> gang = NodesOf(job.attempt());
+  if (end.unreached_node() == node ||
+      std::count(gang.begin(), gang.end(), end.unreached_node()) == 0) {
+    end.clear_unreached_node();
+  }
   Clip(end);
   HistoryEvent event = NewEvent();
   *event.mutable_part_ended()->mutable_token() = job.attempt().token();
@@ -78,6 +83,10 @@ void Core::EndAttempt(const Job& job) {
   // (What Slurm placed names Slurm's nodes, which may be called as ours are.)
   if (std::count(nodes.begin(), nodes.end(), verdict.suspect) > 0) {
     Suspect(verdict.suspect, token, verdict.end);
+    // Which of the two it is nobody can tell from one attempt.
+    if (!verdict.end.unreached_node().empty()) {
+      Suspect(verdict.end.unreached_node(), token, verdict.end);
+    }
   }
   if (verdict.end.kind() == AttemptEnd::FINISHED) {
     for (const std::string& name : nodes) {

@@ -106,12 +106,14 @@ class PendingExplainer {
 
   Explanation Starts() const {
     if (job_.not_before_ms() > now_.wall_ms) {
+      const std::string& why = job_.attempt().end().message();
       Explanation explanation = Say(
           Explanation::BACK_OFF,
           fmt::format("its last attempt failed ({} since the last checkpoint); the next one may "
-                      "begin in {}",
+                      "begin in {}{}",
                       CountText(job_.failures(), "failure", "failures"),
-                      DurationText(job_.not_before_ms() - now_.wall_ms)));
+                      DurationText(job_.not_before_ms() - now_.wall_ms),
+                      why.empty() ? "" : ". How it ended: " + why));
       explanation.set_estimated_start_ms(job_.not_before_ms());
       return explanation;
     }

@@ -192,13 +192,15 @@ void Core::BecomeKnown(const Job& job) {
   Emit(std::move(event));
 }
 
-// A signal may be the program's own doing: over and over from one job, it counts once.
+// A signal may be the program's own doing, and of two nodes that don't reach each other one may be
+// sound: over and over from one job, they count once.
 void Core::Suspect(const std::string& name, const AttemptToken& token, const AttemptEnd& end) {
   const Node* node = cluster_.FindNode(name);
   if (node == nullptr || node->state() == Node::LOST) return;
   // A fault is of one of the cluster's nodes, which Slurm itself watches.
   if (node->launcher() == "slurm") return;
-  if (end.signal() != 0 && node->suspected_by() == token.job()) return;
+  const bool is_doubtful = end.signal() != 0 || !end.unreached_node().empty();
+  if (is_doubtful && node->suspected_by() == token.job()) return;
   HistoryEvent event = NewEvent();
   event.mutable_node_suspected()->set_node(name);
   *event.mutable_node_suspected()->mutable_token() = token;

@@ -62,7 +62,9 @@ PartOrder Core::MakeOrder(const Job& job, const std::string& node, Part* part,
   *start.mutable_placements() = attempt.placements();
   for (const std::string& name : NodesOf(attempt)) {
     const Node* of_gang = cluster_.FindNode(name);
-    if (of_gang != nullptr) (*start.mutable_addresses())[name] = of_gang->address();
+    if (of_gang == nullptr) continue;
+    (*start.mutable_addresses())[name] = of_gang->address();
+    if (!of_gang->reach().empty()) (*start.mutable_reach())[name] = of_gang->reach();
   }
   if (job.has_checkpoint()) *start.mutable_resume() = job.checkpoint();
   start.set_array_index(job.array_index());

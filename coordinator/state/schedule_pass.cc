@@ -1,12 +1,19 @@
 #include "coordinator/state/schedule_pass.h"
 
 #include <algorithm>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "coordinator/state/attempt_end.h"
 
 namespace tanren::coordinator {
 namespace {
 
 // Each looks at all that runs; the next pass goes on with those that are left.
 constexpr int kMostPreemptionsOfPass = 8;
+// Each costs another look for room.
+constexpr size_t kMostAvoidedAlone = 4;
 
 bool Flag(std::vector<bool>& flags, int number) {
   if (static_cast<int>(flags.size()) <= number) flags.resize(number + 1);
@@ -84,12 +91,33 @@ void Pass::Consider(const Job& job) {
     return;
   }
   const Shape& shape = shapes_.Of(job.spec());
-  if (TryStart(job, shape, lasting)) return;
+  if (TryElsewhere(job, lasting) || TryStart(job, shape, lasting)) return;
   if (waiting_left_ > 0) {
     Wait(job, shape);
   } else if (&job == observed_) {
     Say(job, {FitsEmptied(shape) ? Verdict::Kind::kNoRoom : Verdict::Kind::kNeverFits});
   }
+}
+
+// Without any of the nodes that failed the job; or, where there is no room, without one of them: of
+// two that don't reach each other either may do.
+bool Pass::TryElsewhere(const Job& job, bool lasting) {
+  const std::vector<std::string> avoided = NodesToAvoid(job);
+  const auto try_without = [&](std::span<const std::string> nodes) {
+    JobSpec spec;
+    *spec.mutable_roles() = job.spec().roles();
+    *spec.mutable_node_labels() = job.spec().node_labels();
+    *spec.mutable_excluded_nodes() = job.spec().excluded_nodes();
+    for (const std::string& node : nodes) spec.add_excluded_nodes(node);
+    return TryStart(job, shapes_.Of(spec), lasting);
+  };
+  if (avoided.empty()) return false;
+  if (try_without(avoided)) return true;
+  if (avoided.size() == 1) return false;
+  for (size_t i = 0; i < std::min(avoided.size(), kMostAvoidedAlone); ++i) {
+    if (try_without({&avoided[i], 1})) return true;
+  }
+  return false;
 }
 
 // The other cluster queues, counts and places: all ranks go to the one node that stands for it.

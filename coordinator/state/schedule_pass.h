@@ -61,6 +61,7 @@ class Pass {
  private:
   void Consider(const Job& job);
   void ConsiderWholeCluster(const Job& job);
+  bool TryElsewhere(const Job& job, bool lasting);
   bool TryStart(const Job& job, const Shape& shape, bool lasting);
   void Wait(const Job& job, const Shape& shape);
   bool WaitForStopping(const Job& job, const Shape& shape);

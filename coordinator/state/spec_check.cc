@@ -271,6 +271,7 @@ absl::Status CheckNode(const Node& node) {
   TANREN_RETURN_IF_ERROR(CheckText("node.version", node.version(), kLongestNodeText));
   TANREN_RETURN_IF_ERROR(CheckText("node.incarnation", node.incarnation(), kLongestNodeText));
   TANREN_RETURN_IF_ERROR(CheckLauncher("node.launcher", node.launcher()));
+  TANREN_RETURN_IF_ERROR(CheckText("node.reach", node.reach(), 256));
   TANREN_RETURN_IF_ERROR(CheckLabels("node.labels", node.labels()));
   std::set<int32_t> indices;
   for (const Gpu& gpu : node.gpus()) {

@@ -136,6 +136,7 @@ absl::Status Supervisor::Begin() {
   child_signals_ = Descriptor(signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
   polls_.Add(child_signals_.get(), [this] { OnChildren(); });
   TANREN_RETURN_IF_ERROR(ListenForAll());
+  reach_.emplace(spec_);
   if (!IsHead(spec_)) {
     for (const WorkerGroup& group : groups_) daemons_expected_ += group.ranks_here > 0 ? 1 : 0;
     SetRunning();
@@ -172,6 +173,23 @@ void Supervisor::Refuse(const absl::Status& why) {
   end.set_rank(-1);
   end.set_message(std::string(why.message()));
   over_ = true;
+}
+
+void Supervisor::CheckReach(int64_t now_ms) {
+  reach_->Look(now_ms);
+  if (const std::optional<Unreached>& unreached = reach_->unreached(); unreached.has_value()) {
+    AttemptEnd& end = *report_.mutable_end();
+    end.set_kind(AttemptEnd::INFRASTRUCTURE);
+    end.set_node(spec_.node());
+    end.set_unreached_node(unreached->node);
+    end.set_rank(-1);
+    end.set_message(fmt::format(
+        "node {} doesn't reach node {} at {}: {}. The ranks of a job have to reach each other",
+        spec_.node(), unreached->node, unreached->where, unreached->why));
+    over_ = true;
+  } else if (reach_->is_done()) {
+    reach_.reset();
+  }
 }
 
 void Supervisor::SetRunning() {
@@ -234,6 +252,7 @@ void Supervisor::OnTime() {
     history_.killed = true;
     over_ = true;
   }
+  if (reach_.has_value() && kill_at_ms_ == 0 && !over_) CheckReach(now);
   if (hang_told_by_ms_ == 0 && kill_at_ms_ == 0 && !children_.empty() &&
       report_.state() == PART_RUNNING && (IsHead(spec_) || progress_.progress().has_value()) &&
       progress_.IsHung(now)) {

@@ -20,6 +20,7 @@
 #include "coordinator/launch/local/part_end.h"
 #include "coordinator/launch/local/poll_set.h"
 #include "coordinator/launch/local/rank_outputs.h"
+#include "coordinator/launch/local/reach_check.h"
 #include "coordinator/launch/local/sandbox.h"
 #include "coordinator/launch/part_folder.h"
 #include "coordinator/launch/run_progress.h"
@@ -65,6 +66,8 @@ class Supervisor {
   absl::Status StartChild(Child child, ChildStart start, bool prepare_folders);
 
   void Refuse(const absl::Status& why);
+  // Ends the part where another node of its gang isn't reached.
+  void CheckReach(int64_t now_ms);
 
   void AcceptControl(Descriptor connection);
   void OnControl(int descriptor);
@@ -107,6 +110,7 @@ class Supervisor {
   PollSet polls_;
   RankOutputs outputs_;
   RunProgress progress_;
+  std::optional<ReachCheck> reach_;  // until all are reached
   std::vector<WorkerGroup> groups_;
   UserIds user_;
   std::optional<Sandbox> sandbox_;

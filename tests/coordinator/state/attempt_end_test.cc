@@ -8,6 +8,7 @@
 namespace tanren::coordinator {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Next = AttemptVerdict::Next;
 
@@ -191,6 +192,67 @@ TEST_F(CoreRestart, OneJobThatDiesOfSignalsDrainsNoNode) {
     driver.SayEnded(id, "a", AttemptEnd::INFRASTRUCTURE);
   }
   EXPECT_EQ(driver.node("a").suspicions(), 1);
+}
+
+// What an agent says of a node that it doesn't reach.
+void SayUnreached(CoreDriver& driver, uint64_t job, const std::string& node,
+                  const std::string& unreached) {
+  driver.Part(job, node).mutable_end()->set_unreached_node(unreached);
+  driver.SayEnded(job, node, AttemptEnd::INFRASTRUCTURE);
+}
+
+TEST_F(CoreRestart, OfTwoNodesThatDontReachEachOtherBothAreSuspectedOnceByAJob) {
+  driver.AddNode("c");
+  JobSpec spec = CoreDriver::Spec(3);
+  spec.mutable_restart()->set_retries(9);
+  const uint64_t gang = driver.SubmitOne(spec);
+  for (int i = 0; i < 4; ++i) {
+    driver.Run(gang, {"a", "b", "c"});
+    SayUnreached(driver, gang, "a", "b");
+    for (const char* name : {"b", "c"}) driver.SayEnded(gang, name, AttemptEnd::STOPPED);
+    ASSERT_EQ(driver.state(gang), PENDING);
+    EXPECT_EQ(driver.job(gang).attempt().end().unreached_node(), "b");
+    EXPECT_EQ(driver.node("a").suspicions(), 1);
+    EXPECT_EQ(driver.node("b").suspicions(), 1);
+    EXPECT_EQ(driver.node("c").suspicions(), 0);
+  }
+}
+
+TEST_F(CoreRestart, ANodeThatIsNotOfTheGangIsNotSaidToBeUnreached) {
+  driver.Run(job, {"a"});
+  SayUnreached(driver, job, "a", "b");
+  EXPECT_EQ(driver.job(job).attempt().end().unreached_node(), "");
+  EXPECT_EQ(driver.node("b").suspicions(), 0);
+}
+
+TEST(NodesToAvoid, AreThoseThatFailedTheJobSinceItsLastCheckpoint) {
+  Job job;
+  const auto add = [&job](AttemptEnd::Kind kind, const std::string& node, int signal = 0) {
+    if (job.has_attempt()) *job.add_earlier_attempts() = job.attempt();
+    AttemptEnd& end = *job.mutable_attempt()->mutable_end();
+    end.Clear();
+    end.set_kind(kind);
+    end.set_node(node);
+    end.set_signal(signal);
+    return &end;
+  };
+  EXPECT_THAT(NodesToAvoid(job), ElementsAre());
+  add(AttemptEnd::INFRASTRUCTURE, "before");
+  add(AttemptEnd::NEVER_STARTED, "b");
+  add(AttemptEnd::INFRASTRUCTURE, "a")->set_unreached_node("c");
+  job.set_failures(2);
+  EXPECT_THAT(NodesToAvoid(job), ElementsAre("a", "b", "c"));
+  add(AttemptEnd::INFRASTRUCTURE, "d", /*signal=*/9);  // its own program's doing, maybe
+  add(AttemptEnd::USER_ERROR, "e");
+  EXPECT_THAT(NodesToAvoid(job), ElementsAre());
+  job.set_failures(3);
+  EXPECT_THAT(NodesToAvoid(job), ElementsAre("a", "c"));
+  job.set_failures(100);
+  EXPECT_THAT(NodesToAvoid(job), ElementsAre("a", "b", "before", "c"));
+  add(AttemptEnd::INFRASTRUCTURE, "c");
+  EXPECT_THAT(NodesToAvoid(job), ElementsAre("c", "a", "b", "before"));
+  job.set_failures(0);  // it has published a checkpoint since
+  EXPECT_THAT(NodesToAvoid(job), ElementsAre());
 }
 
 TEST_F(CoreRestart, ANodeThatIsLostBeforeItToldOfTheAttemptCostsNoRetry) {

@@ -46,6 +46,26 @@ TEST_F(CoreGang, APartThatEndsBadlyStopsTheOthersAndSpeaksForThem) {
   }
 }
 
+TEST_F(CoreGang, IsToldWhereItsNodesAreReached) {
+  Node node = driver.node("b");
+  node.set_reach("10.0.0.2:4711");
+  driver.Step(JoinInput{node, 2});
+  NodeReport report;
+  report.set_sequence(1);
+  driver.Step(ReportInput{"b", report, 2});
+  driver.Place(job, {"a", "b", "c"});
+  const PartSpec start = driver.Order(job, "a")->start();
+  ASSERT_EQ(start.reach_size(), 1);
+  EXPECT_EQ(start.reach().at("b"), "10.0.0.2:4711");
+}
+
+TEST_F(CoreGang, WhatALostNodeLeavesWaitsForNothing) {
+  driver.Run(job, {"a", "b", "c"});
+  driver.Wait(driver.options.lease_ms + driver.options.grace_ms + 100, {"a", "c"});
+  EXPECT_EQ(driver.Order(job, "a")->stop(), NODE_LOST);
+  EXPECT_LE(driver.Order(job, "a")->grace_ms(), 1'000);
+}
+
 TEST_F(CoreGang, TheHeadsGoodEndSendsTheOthersHome) {
   driver.Run(job, {"a", "b", "c"});
   driver.SayEnded(job, "a", AttemptEnd::FINISHED);

@@ -249,6 +249,9 @@ TEST_F(Explained, ABackOff) {
              "Its last attempt failed (2 failures since the last checkpoint); the next one may "
              "begin in 2 min.");
   EXPECT_EQ(said.estimated_start_ms(), kStart + 90'000);
+  builder.job(job).mutable_attempt()->mutable_end()->set_message("node t1 doesn't reach node t2");
+  ExpectSaid(builder.Why(job), Explanation::BACK_OFF,
+             "begin in 2 min. How it ended: node t1 doesn't reach node t2.");
 }
 
 TEST_F(Explained, ABackOffWhileThereIsNoRoomEither) {

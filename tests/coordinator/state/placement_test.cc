@@ -69,6 +69,23 @@ TEST(Placement, AnOpenNodeThatFitsCloselyIsTakenBeforeAnEmptyOne) {
   EXPECT_THAT(NodesOfOnly(builder), ElementsAre("t2"));
 }
 
+TEST(Placement, NodesThatFailedAJobAreItsLastChoice) {
+  ClusterBuilder builder;
+  builder.AddNodes(4, 8);
+  const uint64_t id = builder.Submit(Gang(2, 8));
+  EXPECT_THAT(NodesOfOnly(builder), ElementsAre("t1", "t2"));
+  Job& job = builder.job(id);
+  job.set_failures(1);
+  job.mutable_attempt()->mutable_end()->set_kind(AttemptEnd::INFRASTRUCTURE);
+  job.mutable_attempt()->mutable_end()->set_node("t1");
+  job.mutable_attempt()->mutable_end()->set_unreached_node("t2");
+  EXPECT_THAT(NodesOfOnly(builder), ElementsAre("t3", "t4"));
+  builder.cluster.nodes.at("t4").set_draining(true);
+  EXPECT_THAT(NodesOfOnly(builder), ElementsAre("t2", "t3")) << "one of the two may do";
+  builder.cluster.nodes.at("t3").set_draining(true);
+  EXPECT_THAT(NodesOfOnly(builder), ElementsAre("t1", "t2")) << "better there than nowhere";
+}
+
 TEST(Placement, AGangTakesTheFewestHosts) {
   ClusterBuilder builder;
   builder.AddNodes(4, 8);

@@ -133,6 +133,12 @@ class MachinesTest(unittest.TestCase):
             machine.wait()
 
     @classmethod
+    def cut(cls, one, other):
+        """From now on what these two machines send each other is lost; both reach the coordinator."""
+        for source, target in ((one, other), (other, one)):
+            cls.head.do("ip", "rule", "add", "from", cls.wires[source].far, "to", cls.wires[target].far, "blackhole")
+
+    @classmethod
     def start(cls, machine, name, *arguments):
         with open(cls.home / f"{machine.name}.log", "a") as log:
             process = subprocess.Popen([*machine.inside(), program(name), *map(str, arguments)], stdin=subprocess.DEVNULL,
