@@ -10,10 +10,17 @@ namespace {
 
 // Nothing is worth saving, or nothing can be saved any more: collectives are broken.
 constexpr int64_t kShortGraceMs = 5'000;
+// And mpirun, asked to end, would wait that long for its daemon on a machine that is gone.
+constexpr int64_t kGraceWithoutNodeMs = 500;
 
 bool MaySave(StopReason reason) {
   return reason == PREEMPTED || reason == TIME_LIMIT || reason == NODE_DRAINED ||
          reason == REQUEUED_BY_USER;
+}
+
+int64_t GraceMs(StopReason reason, int64_t longest_ms) {
+  if (MaySave(reason)) return longest_ms;
+  return std::min(reason == NODE_LOST ? kGraceWithoutNodeMs : kShortGraceMs, longest_ms);
 }
 
 }  // namespace
@@ -49,8 +56,7 @@ PartOrder Core::MakeOrder(const Job& job, const std::string& node, Part* part,
   }
   if (stop != STOP_REASON_UNSPECIFIED) {
     order.set_stop(stop);
-    order.set_grace_ms(MaySave(stop) ? options_.stop_grace_ms
-                                     : std::min(kShortGraceMs, options_.stop_grace_ms));
+    order.set_grace_ms(GraceMs(stop, options_.stop_grace_ms));
     if (part->stop_order == 0) part->stop_order = orders;
     return order;
   }
