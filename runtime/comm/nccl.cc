@@ -320,6 +320,11 @@ class NcclCommunicator final : public Communicator {
 
 }  // namespace
 
+std::shared_ptr<NcclApi> NcclOf(const device::CudaModule& module, int number) {
+  auto* const make = module.EntryPoint<NcclApi*(int)>(device::kNcclEntryPoint);
+  return std::shared_ptr<NcclApi>(make(number));
+}
+
 std::unique_ptr<Communicator> NcclWorld(std::shared_ptr<NcclApi> api, int rank, int size,
                                         const NcclId& id, const NcclOptions& options) {
   TANREN_CHECK(rank >= 0 && rank < size, "rank {} of {}", rank, size);

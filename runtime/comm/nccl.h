@@ -13,6 +13,7 @@
 
 #include "runtime/comm/communicator.h"
 #include "runtime/comm/nccl_api.h"
+#include "runtime/device/cuda_module.h"
 
 namespace tanren::comm {
 
@@ -29,6 +30,9 @@ struct NcclOptions {
   // How long a call may take to be started, which needs the other ranks for the first of its kind.
   std::chrono::milliseconds call_timeout = std::chrono::minutes(10);
 };
+
+// That of a GPU of this process, by number, as the CUDA module has it.
+std::shared_ptr<NcclApi> NcclOf(const device::CudaModule& module, int number);
 
 // This process's rank of a new group "world". Every rank calls it with the same `id` and size.
 // Throws Error: kDeadlineExceeded if the others don't come, else with NCCL's words.

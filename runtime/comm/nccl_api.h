@@ -1,5 +1,5 @@
 // What the nccl backend needs of NCCL and CUDA, and no more. The CUDA module implements it
-// (cuda_module.h); so everything above builds without CUDA, and a fake tests it without a GPU.
+// (runtime/cuda); so everything above builds without CUDA, and a fake tests it without a GPU.
 //
 // Nothing here throws. Calls are asynchronous: a call on a group may answer kInProgress, and then
 // State tells when it has been started; until then no other call may be made on that group.

@@ -13,7 +13,6 @@
 #include "fmt/format.h"
 #include "runtime/base/error.h"
 #include "runtime/base/log.h"
-#include "runtime/comm/cuda_module.h"
 #include "runtime/comm/launched_rank.h"
 #include "runtime/comm/mpi.h"
 #include "runtime/comm/nccl.h"
@@ -54,7 +53,7 @@ struct World::Parts {
   void Connect(const WorldOptions& options) {
     const bool wants_gpu = options.backend == Backend::kAuto || options.backend == Backend::kNccl;
     // First of all: libtorch looks for CUDA once.
-    const CudaModule* cuda = wants_gpu ? LoadedCudaModule() : nullptr;
+    const device::CudaModule* cuda = wants_gpu ? device::LoadedCudaModule() : nullptr;
     if (options.backend == Backend::kNccl && cuda == nullptr) {
       throw Error(absl::FailedPreconditionError(
           "the nccl backend was asked for, but this process has no GPU that it can use"));
@@ -92,7 +91,7 @@ struct World::Parts {
     JoinOverTcp(options, *cuda, launched);
   }
 
-  bool EveryRankHas(const CudaModule* cuda, const WorldOptions& options) {
+  bool EveryRankHas(const device::CudaModule* cuda, const WorldOptions& options) {
     const at::Tensor have_one = at::full({1}, cuda != nullptr ? 1 : 0, at::kInt);
     control->AllReduce(have_one, ReduceOp::kMin, "which ranks have a GPU")->Wait();
     const bool all_have_one = have_one.item<int>() == 1;
@@ -104,7 +103,7 @@ struct World::Parts {
     return all_have_one;
   }
 
-  void JoinOverMpi(const WorldOptions& options, const CudaModule& cuda) {
+  void JoinOverMpi(const WorldOptions& options, const device::CudaModule& cuda) {
     const std::shared_ptr<NcclApi> api = OwnDevice(cuda);
     NcclId id{};
     if (control->rank() == 0) id = NewId(*api);
@@ -114,7 +113,7 @@ struct World::Parts {
     communicator = NcclWorld(api, control->rank(), control->size(), id, Nccl(options));
   }
 
-  void JoinOverTcp(const WorldOptions& options, const CudaModule& cuda,
+  void JoinOverTcp(const WorldOptions& options, const device::CudaModule& cuda,
                    const LaunchedRank& launched) {
     const std::shared_ptr<NcclApi> api = OwnDevice(cuda);
     NcclId id{};
@@ -127,7 +126,7 @@ struct World::Parts {
   }
 
   // NCCL takes no two ranks of a group on one GPU.
-  std::shared_ptr<NcclApi> OwnDevice(const CudaModule& cuda) {
+  std::shared_ptr<NcclApi> OwnDevice(const device::CudaModule& cuda) {
     const int local_rank = LocalRank(Getenv);
     // A launcher may show each rank its own GPU alone.
     const int number = cuda.device_count() == 1 ? 0 : local_rank;
@@ -137,7 +136,7 @@ struct World::Parts {
                       "is needed",
                       local_rank, cuda.device_count())));
     }
-    std::shared_ptr<NcclApi> api = cuda.Nccl(number);
+    std::shared_ptr<NcclApi> api = NcclOf(cuda, number);
     api->UseDevice();
     device = api->device();
     return api;

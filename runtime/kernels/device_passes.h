@@ -1,5 +1,5 @@
-// The passes of row_passes.h on devices: composed of ATen's operations, without a graph. A norm is
-// CUDA's fused one where the tensors lie there, which rounds once, at the end.
+// The passes of row_passes.h on devices, without a graph: by the kernels of device_kernels.h, or,
+// on a device that has none, composed of ATen's operations.
 #ifndef TANREN_RUNTIME_KERNELS_DEVICE_PASSES_H_
 #define TANREN_RUNTIME_KERNELS_DEVICE_PASSES_H_
 

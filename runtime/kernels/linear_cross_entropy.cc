@@ -57,12 +57,13 @@ struct Chunk {
 void ForEachChunk(const at::Tensor& hidden, const at::Tensor& weight, const Selection& selection,
                   const std::function<void(const Chunk&)>& visit) {
   const int64_t count = selection.rows_R.size(0);
-  const at::Tensor buffer = at::empty({std::min(count, kLogitChunkRows), weight.size(0)},
+  const int64_t most = LogitChunkRows(weight.size(0), hidden.device().type());
+  const at::Tensor buffer = at::empty({std::min(count, most), weight.size(0)},
                                       hidden.options().dtype(at::kFloat).requires_grad(false));
-  for (int64_t begin = 0; begin < count; begin += kLogitChunkRows) {
+  for (int64_t begin = 0; begin < count; begin += most) {
     Chunk chunk;
     const auto part = [&](const at::Tensor& x) {
-      return x.slice(0, begin, std::min(count, begin + kLogitChunkRows));
+      return x.slice(0, begin, std::min(count, begin + most));
     };
     chunk.rows_R = part(selection.rows_R);
     chunk.targets_R = part(selection.targets_R);
@@ -105,6 +106,15 @@ at::Tensor ToDifferentiate(const TokenStatistics& statistics, const at::Tensor& 
 }
 
 }  // namespace
+
+int64_t LogitChunkRows(int64_t vocabulary, at::DeviceType device) {
+  if (device == at::kCPU) return kLogitChunkRows;
+  constexpr int64_t kDeviceBytes = int64_t{1} << 30;
+  const int64_t rows = kDeviceBytes / (std::max<int64_t>(1, vocabulary) * 4);
+  // Whole tiles of the products.
+  constexpr int64_t kTile = 128;
+  return std::max(kLogitChunkRows, rows / kTile * kTile);
+}
 
 LinearCrossEntropyResult LinearCrossEntropy(const at::Tensor& hidden_TD,
                                             const at::Tensor& weight_VD,

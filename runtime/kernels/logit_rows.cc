@@ -7,6 +7,7 @@
 
 #include "runtime/base/error.h"
 #include "runtime/kernels/cpu/kernel_table.h"
+#include "runtime/kernels/device_kernels.h"
 
 namespace tanren::kernels {
 namespace {
@@ -50,10 +51,17 @@ float At(const at::Tensor& values_R, int64_t row) {
 
 RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
                                double temperature, bool entropy) {
-  if (!logits_RV.is_cpu()) return ComposedStatistics(logits_RV, targets_R, temperature, entropy);
+  const DeviceKernels* const device = DeviceKernelsFor(logits_RV);
+  if (!logits_RV.is_cpu() && device == nullptr) {
+    return ComposedStatistics(logits_RV, targets_R, temperature, entropy);
+  }
   const int64_t rows = logits_RV.size(0), vocabulary = logits_RV.size(1);
   const auto empty = [&] { return at::empty({rows}, logits_RV.options()); };
   const RowStatistics statistics{empty(), empty(), entropy ? empty() : at::Tensor()};
+  if (device != nullptr) {
+    device->LogitStatistics(logits_RV, targets_R, temperature, statistics);
+    return statistics;
+  }
   at::parallel_for(0, rows, 1, [&](int64_t first, int64_t end) {
     for (int64_t i = first; i < end; ++i) {
       LogitRow row{logits_RV.const_data_ptr<float>() + i * vocabulary, vocabulary,
@@ -79,11 +87,19 @@ at::Tensor DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targ
                              const RowStatistics& statistics, const at::Tensor& d_logprob_R,
                              const at::Tensor& d_entropy_R, double temperature,
                              at::ScalarType dtype) {
+  const int64_t vocabulary = logits_RV.size(1);
+  const auto in_place = [&](at::ScalarType narrow) {
+    return narrow == at::kFloat ? logits_RV : logits_RV.view(narrow).narrow(1, 0, vocabulary);
+  };
+  if (const DeviceKernels* const device = DeviceKernelsFor(logits_RV)) {
+    device->LogitDerivatives(logits_RV, targets_R, statistics, d_logprob_R, d_entropy_R,
+                             temperature, dtype);
+    return in_place(dtype);
+  }
   if (!logits_RV.is_cpu()) {
     ComposedDifferentiate(logits_RV, targets_R, statistics, d_logprob_R, d_entropy_R, temperature);
     return logits_RV.to(dtype);
   }
-  const int64_t vocabulary = logits_RV.size(1);
   const bool to_bf16 = dtype == at::kBFloat16;
   at::parallel_for(0, logits_RV.size(0), 1, [&](int64_t first, int64_t end) {
     for (int64_t i = first; i < end; ++i) {
@@ -98,7 +114,7 @@ at::Tensor DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targ
       Kernels().logit_derivative(row, At(d_logprob_R, i), At(d_entropy_R, i), logits, to_bf16);
     }
   });
-  return to_bf16 ? logits_RV.view(dtype).narrow(1, 0, vocabulary) : logits_RV;
+  return in_place(to_bf16 ? dtype : at::kFloat);
 }
 
 }  // namespace tanren::kernels

@@ -27,9 +27,9 @@ RowStatistics StatisticsOfRows(const at::Tensor& logits_RV, const at::Tensor& ta
 int64_t DrawFromRow(std::span<const float> logits_V, double temperature, double uniform);
 
 // Derivatives [R, V] of Σ d_logprob · logprob + Σ d_entropy · entropy by the logits, as `dtype`,
-// fp32 or bf16. `d_entropy_R` may be undefined; the others are fp32 [R], and `statistics` are those
-// of these rows. The logits are gone: on the CPU the result stands in their memory, its rows as far
-// apart as theirs.
+// fp32 or bf16, on a device fp16 too. `d_entropy_R` may be undefined; the others are fp32 [R], and
+// `statistics` are those of these rows. The logits are gone: the result may stand in their memory,
+// its rows as far apart as theirs.
 at::Tensor DifferentiateRows(const at::Tensor& logits_RV, const at::Tensor& targets_R,
                              const RowStatistics& statistics, const at::Tensor& d_logprob_R,
                              const at::Tensor& d_entropy_R, double temperature,

@@ -11,6 +11,7 @@
 #include "runtime/kernels/cpu/kernel_table.h"
 #include "runtime/kernels/cpu/scratch.h"
 #include "runtime/kernels/device_copy.h"
+#include "runtime/kernels/device_kernels.h"
 
 namespace tanren::kernels {
 namespace {
@@ -24,10 +25,21 @@ bool IsFloatOrBf16(const at::Tensor& x) {
   return x.is_cpu() && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
 }
 
+bool HasKernel(const at::Tensor& x, const RotaryTable& table) {
+  const at::Tensor &cos = table.cos_Td, &sin = table.sin_Td;
+  if (cos.scalar_type() != sin.scalar_type()) return false;
+  if (IsFloatOrBf16(x)) return IsFloatOrBf16(cos);
+  return DeviceKernelsFor(x) != nullptr && cos.scalar_type() == x.scalar_type();
+}
+
 at::Tensor Rotated(const at::Tensor& x_THd, const at::Tensor& cos_Td, const at::Tensor& sin_Td,
                    float direction) {
   const at::Tensor x = x_THd.stride(2) == 1 ? x_THd : x_THd.contiguous();
   const at::Tensor out = at::empty(x.sizes(), x.options());
+  if (const DeviceKernels* const device = DeviceKernelsFor(x)) {
+    device->Rotate(x, cos_Td, sin_Td, /*backward=*/direction < 0, out);
+    return out;
+  }
   RotaryTask task{};
   task.x = x.const_data_ptr();
   task.is_bf16 = x.scalar_type() == at::kBFloat16;
@@ -84,11 +96,8 @@ at::Tensor Rotary(const at::Tensor& x_THd, const RotaryTable& table) {
                    table.cos_Td.sizes() == table.sin_Td.sizes(),
                "rotary embedding of {} with a table of {}", c10::str(x_THd.sizes()),
                c10::str(table.cos_Td.sizes()));
-  const at::Tensor &cos = table.cos_Td, &sin = table.sin_Td;
-  if (!IsFloatOrBf16(x_THd) || !IsFloatOrBf16(cos) || cos.scalar_type() != sin.scalar_type()) {
-    return ComposedRotary(x_THd, table);
-  }
-  return RotaryFunction::apply(x_THd, cos.contiguous(), sin.contiguous());
+  if (!HasKernel(x_THd, table)) return ComposedRotary(x_THd, table);
+  return RotaryFunction::apply(x_THd, table.cos_Td.contiguous(), table.sin_Td.contiguous());
 }
 
 }  // namespace tanren::kernels

@@ -6,10 +6,10 @@
 #include <thread>
 
 #include "runtime/base/error.h"
-#include "runtime/comm/cuda_module.h"
 #include "runtime/comm/nccl.h"
 #include "runtime/comm/reduction.h"
 #include "runtime/comm/world.h"
+#include "runtime/device/cuda_module.h"
 #include "tests/device/staged.h"
 #include "tests/runtime/comm/communicator_contract.h"
 
@@ -17,7 +17,7 @@ namespace tanren::comm {
 namespace {
 
 // The module comes before anything else asks libtorch for a device.
-const CudaModule* const kModule = LoadedCudaModule();
+const device::CudaModule* const kModule = device::LoadedCudaModule();
 
 class OnDevice : public ::testing::TestWithParam<int> {
  protected:
@@ -28,11 +28,11 @@ class OnDevice : public ::testing::TestWithParam<int> {
 
 void RunOnDevices(int count, const std::function<void(Communicator&)>& body) {
   NcclId id;
-  ASSERT_EQ(kModule->Nccl(0)->MakeId(&id).code, NcclApi::Code::kOk);
+  ASSERT_EQ(NcclOf(*kModule, 0)->MakeId(&id).code, NcclApi::Code::kOk);
   std::vector<std::jthread> ranks;
   for (int rank = 0; rank < count; ++rank) {
     ranks.emplace_back([=, &body] {
-      const std::shared_ptr<NcclApi> api = kModule->Nccl(rank);
+      const std::shared_ptr<NcclApi> api = NcclOf(*kModule, rank);
       // Small, so that the larger reductions take several pieces.
       body(*Staged(NcclWorld(api, rank, count, id, {.scratch_bytes = 64 << 10}), api->device()));
     });
@@ -55,7 +55,7 @@ class OnOneDevice : public OnDevice {};
 
 // One GPU can't be several ranks, but it can reduce what several would have sent.
 TEST_P(OnOneDevice, PartsAreReducedAsOnTheCpu) {
-  const std::shared_ptr<NcclApi> api = kModule->Nccl(0);
+  const std::shared_ptr<NcclApi> api = NcclOf(*kModule, 0);
   api->UseDevice();
   constexpr int kParts = 5;
   constexpr int64_t kCount = 20011, kStride = 20500;

@@ -7,7 +7,7 @@
 
 #include "fmt/format.h"
 #include "runtime/base/machine.h"
-#include "runtime/comm/cuda_module.h"
+#include "runtime/device/cuda_module.h"
 #include "runtime/kernels/cpu_features.h"
 #include "trainer/commands/commands.h"
 
@@ -16,7 +16,7 @@ namespace {
 
 // Whether ranks can use GPUs together.
 void AddCudaModule(bool driver_found, std::vector<Finding>& findings) {
-  const std::filesystem::path module = comm::FindCudaModule();
+  const std::filesystem::path module = device::FindCudaModule();
   Finding found{Finding::State::kOk, "CUDA module", module.string(), ""};
   if (module.empty()) {
     found.found = "not built";

@@ -1,19 +1,22 @@
-// The CUDA module, libtanren_cuda.so: what needs CUDA's and NCCL's libraries, loaded where there is
-// a driver, so that one program runs with and without GPUs.
-#ifndef TANREN_RUNTIME_COMM_CUDA_MODULE_H_
-#define TANREN_RUNTIME_COMM_CUDA_MODULE_H_
+// The CUDA module, libtanren_cuda.so (runtime/cuda): what needs CUDA's and NCCL's libraries, loaded
+// where there is a driver, so that one program runs with and without GPUs.
+#ifndef TANREN_RUNTIME_DEVICE_CUDA_MODULE_H_
+#define TANREN_RUNTIME_DEVICE_CUDA_MODULE_H_
 
 #include <filesystem>
-#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "runtime/comm/nccl_api.h"
 
-namespace tanren::comm {
+namespace tanren::device {
 
-// Goes up whenever NcclApi or the entry points change: a module of another build is refused.
-inline constexpr int kCudaModuleVersion = 2;
+// Goes up whenever an entry point, or a class that one returns, changes: a module of another build
+// is refused.
+inline constexpr int kCudaModuleVersion = 3;
+
+// Entry points, with the types of the folders that call them.
+inline constexpr char kNcclEntryPoint[] = "tanren_cuda_nccl";        // comm::NcclApi*(int device)
+inline constexpr char kKernelsEntryPoint[] = "tanren_cuda_kernels";  // kernels::DeviceKernels*()
 
 class CudaModule {
  public:
@@ -25,13 +28,19 @@ class CudaModule {
 
   // GPUs that this process may use (CUDA_VISIBLE_DEVICES narrows them).
   int device_count() const { return device_count_; }
-  // For the device of that number.
-  std::shared_ptr<NcclApi> Nccl(int device) const;
+
+  // One of the entry points above.
+  template <typename Function>
+  Function* EntryPoint(const char* name) const {
+    return reinterpret_cast<Function*>(Symbol(name));
+  }
 
  private:
-  CudaModule() = default;
+  explicit CudaModule(void* library) : library_(library) {}
+  void* Symbol(const char* name) const;
+
+  void* library_;
   int device_count_ = 0;
-  NcclApi* (*make_nccl_)(int device) = nullptr;
 };
 
 // Where the module lies: $TANREN_CUDA_MODULE, else libtanren_cuda.so beside this program or in
@@ -43,6 +52,6 @@ std::filesystem::path FindCudaModule();
 // is a driver and the module can't be had, a warning says why.
 const CudaModule* LoadedCudaModule();
 
-}  // namespace tanren::comm
+}  // namespace tanren::device
 
-#endif  // TANREN_RUNTIME_COMM_CUDA_MODULE_H_
+#endif  // TANREN_RUNTIME_DEVICE_CUDA_MODULE_H_

@@ -1,21 +1,8 @@
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
+#include "runtime/cuda/elements.cuh"
+#include "runtime/cuda/reduce_parts.h"
 
-#include "runtime/comm/cuda/reduce_parts.h"
-
-namespace tanren::comm {
+namespace tanren::cuda {
 namespace {
-
-// What a type is computed in. The conversions of bf16 work on a T4 (sm_75) too.
-__device__ float Load(float value) { return value; }
-__device__ double Load(double value) { return value; }
-__device__ float Load(__half value) { return __half2float(value); }
-__device__ float Load(__nv_bfloat16 value) { return __bfloat162float(value); }
-
-__device__ void Store(float* to, float value) { *to = value; }
-__device__ void Store(double* to, double value) { *to = value; }
-__device__ void Store(__half* to, float value) { *to = __float2half_rn(value); }
-__device__ void Store(__nv_bfloat16* to, float value) { *to = __float2bfloat16_rn(value); }
 
 struct Sum {
   template <typename T>
@@ -77,20 +64,20 @@ cudaError_t LaunchOp(PartOp op, void* output, const void* parts, int64_t stride,
 
 }  // namespace
 
-cudaError_t LaunchReduceParts(PartOp op, PartType type, void* output, const void* parts,
+cudaError_t LaunchReduceParts(PartOp op, ElementType type, void* output, const void* parts,
                               int64_t stride, int part_count, int64_t count, cudaStream_t stream) {
   if (count <= 0) return cudaSuccess;
   switch (type) {
-    case PartType::kFloat:
+    case ElementType::kFloat:
       return LaunchOp<float>(op, output, parts, stride, part_count, count, stream);
-    case PartType::kDouble:
+    case ElementType::kDouble:
       return LaunchOp<double>(op, output, parts, stride, part_count, count, stream);
-    case PartType::kHalf:
+    case ElementType::kHalf:
       return LaunchOp<__half>(op, output, parts, stride, part_count, count, stream);
-    case PartType::kBFloat16:
+    case ElementType::kBFloat16:
       return LaunchOp<__nv_bfloat16>(op, output, parts, stride, part_count, count, stream);
   }
   return cudaErrorInvalidValue;
 }
 
-}  // namespace tanren::comm
+}  // namespace tanren::cuda

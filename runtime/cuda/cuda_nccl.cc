@@ -1,4 +1,4 @@
-// NcclApi over the real NCCL and CUDA, and the module's entry points (see cuda_module.h).
+// NcclApi over the real NCCL and CUDA.
 #include <c10/cuda/CUDAStream.h>
 #include <cuda_runtime_api.h>
 #include <nccl.h>
@@ -7,12 +7,16 @@
 #include <exception>
 #include <string>
 
-#include "runtime/comm/cuda/reduce_parts.h"
-#include "runtime/comm/cuda_module.h"
 #include "runtime/comm/nccl_api.h"
+#include "runtime/cuda/element_type_of.h"
+#include "runtime/cuda/reduce_parts.h"
 
-namespace tanren::comm {
+namespace tanren::cuda {
 namespace {
+
+using comm::NcclApi;
+using comm::NcclId;
+using comm::ReduceOp;
 
 using Result = NcclApi::Result;
 using Code = NcclApi::Code;
@@ -103,7 +107,10 @@ class CudaNccl final : public NcclApi {
 
   Result Split(Group* group, int color, int key, Group** part) override {
     ncclConfig_t config = NonBlocking();
-    return Of(ncclCommSplit(Comm(group), color, key, reinterpret_cast<ncclComm_t*>(part), &config));
+    const Result result =
+        Of(ncclCommSplit(Comm(group), color, key, reinterpret_cast<ncclComm_t*>(part), &config));
+    // The answer is success also while the split is under way; the group that is split knows.
+    return result.code == Code::kOk ? State(group) : result;
   }
 
   Result PlaceIn(Group* group, int* rank, int* size) override {
@@ -135,59 +142,45 @@ class CudaNccl final : public NcclApi {
   Result AllGather(void* output, const void* input, int64_t count, at::ScalarType dtype,
                    Group* group, Stream* stream) override {
     return Of(ncclAllGather(input, output, static_cast<size_t>(count), Type(dtype), Comm(group),
-                            comm::Stream(stream)));
+                            cuda::Stream(stream)));
   }
   Result ReduceScatter(void* output, const void* input, int64_t count, at::ScalarType dtype,
                        ReduceOp op, Group* group, Stream* stream) override {
     return Of(ncclReduceScatter(input, output, static_cast<size_t>(count), Type(dtype), Op(op),
-                                Comm(group), comm::Stream(stream)));
+                                Comm(group), cuda::Stream(stream)));
   }
   Result AllReduce(void* data, int64_t count, at::ScalarType dtype, ReduceOp op, Group* group,
                    Stream* stream) override {
     return Of(ncclAllReduce(data, data, static_cast<size_t>(count), Type(dtype), Op(op),
-                            Comm(group), comm::Stream(stream)));
+                            Comm(group), cuda::Stream(stream)));
   }
   Result Broadcast(void* data, int64_t count, at::ScalarType dtype, int root, Group* group,
                    Stream* stream) override {
     return Of(ncclBroadcast(data, data, static_cast<size_t>(count), Type(dtype), root, Comm(group),
-                            comm::Stream(stream)));
+                            cuda::Stream(stream)));
   }
   Result Send(const void* data, int64_t count, at::ScalarType dtype, int to, Group* group,
               Stream* stream) override {
     return Of(ncclSend(data, static_cast<size_t>(count), Type(dtype), to, Comm(group),
-                       comm::Stream(stream)));
+                       cuda::Stream(stream)));
   }
   Result Receive(void* data, int64_t count, at::ScalarType dtype, int from, Group* group,
                  Stream* stream) override {
     return Of(ncclRecv(data, static_cast<size_t>(count), Type(dtype), from, Comm(group),
-                       comm::Stream(stream)));
+                       cuda::Stream(stream)));
   }
   Result StartTogether() override { return Of(ncclGroupStart()); }
   Result EndTogether() override { return Of(ncclGroupEnd()); }
 
   Result ReduceParts(ReduceOp op, at::ScalarType dtype, void* output, const void* parts,
                      int64_t stride, int part_count, int64_t count, Stream* stream) override {
-    PartType type = PartType::kFloat;
-    switch (dtype) {
-      case at::kFloat:
-        break;
-      case at::kDouble:
-        type = PartType::kDouble;
-        break;
-      case at::kHalf:
-        type = PartType::kHalf;
-        break;
-      case at::kBFloat16:
-        type = PartType::kBFloat16;
-        break;
-      default:
-        return {Code::kFailed, "only floating-point types are reduced in parts"};
-    }
+    const std::optional<ElementType> type = ElementTypeOf(dtype);
+    if (!type) return {Code::kFailed, "only floating-point types are reduced in parts"};
     const PartOp part_op = op == ReduceOp::kSum   ? PartOp::kSum
                            : op == ReduceOp::kMax ? PartOp::kMax
                                                   : PartOp::kMin;
-    return Of(LaunchReduceParts(part_op, type, output, parts, stride, part_count, count,
-                                comm::Stream(stream)));
+    return Of(LaunchReduceParts(part_op, *type, output, parts, stride, part_count, count,
+                                cuda::Stream(stream)));
   }
 
   Result MakeStream(Stream** stream) override {
@@ -198,25 +191,25 @@ class CudaNccl final : public NcclApi {
     return Of(cudaStreamCreateWithPriority(reinterpret_cast<cudaStream_t*>(stream),
                                            cudaStreamNonBlocking, greatest));
   }
-  void FreeStream(Stream* stream) override { cudaStreamDestroy(comm::Stream(stream)); }
+  void FreeStream(Stream* stream) override { cudaStreamDestroy(cuda::Stream(stream)); }
 
   Result MakeEvent(Event** event) override {
     return Of(
         cudaEventCreateWithFlags(reinterpret_cast<cudaEvent_t*>(event), cudaEventDisableTiming));
   }
-  void FreeEvent(Event* event) override { cudaEventDestroy(comm::Event(event)); }
+  void FreeEvent(Event* event) override { cudaEventDestroy(cuda::Event(event)); }
 
   Stream* CurrentStream() override {
     return reinterpret_cast<Stream*>(
         c10::cuda::getCurrentCUDAStream(static_cast<c10::DeviceIndex>(device_)).stream());
   }
   Result Record(Event* event, Stream* stream) override {
-    return Of(cudaEventRecord(comm::Event(event), comm::Stream(stream)));
+    return Of(cudaEventRecord(cuda::Event(event), cuda::Stream(stream)));
   }
   Result MakeWait(Stream* stream, Event* event) override {
-    return Of(cudaStreamWaitEvent(comm::Stream(stream), comm::Event(event), 0));
+    return Of(cudaStreamWaitEvent(cuda::Stream(stream), cuda::Event(event), 0));
   }
-  Result Query(Event* event) override { return Of(cudaEventQuery(comm::Event(event))); }
+  Result Query(Event* event) override { return Of(cudaEventQuery(cuda::Event(event))); }
 
  private:
   static ncclConfig_t NonBlocking() {
@@ -229,20 +222,9 @@ class CudaNccl final : public NcclApi {
 };
 
 }  // namespace
-}  // namespace tanren::comm
+}  // namespace tanren::cuda
 
-extern "C" {
-
-__attribute__((visibility("default"))) int tanren_cuda_version() {
-  return tanren::comm::kCudaModuleVersion;
-}
-
-__attribute__((visibility("default"))) int tanren_cuda_devices() {
-  int count = 0;
-  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
-}
-
-__attribute__((visibility("default"))) tanren::comm::NcclApi* tanren_cuda_nccl(int device) {
-  return new tanren::comm::CudaNccl(device);
-}
+extern "C" __attribute__((visibility("default"))) tanren::comm::NcclApi* tanren_cuda_nccl(
+    int device) {
+  return new tanren::cuda::CudaNccl(device);
 }

@@ -1,4 +1,4 @@
-#include "runtime/comm/cuda_module.h"
+#include "runtime/device/cuda_module.h"
 
 #include <dlfcn.h>
 
@@ -8,17 +8,12 @@
 #include "fmt/format.h"
 #include "runtime/base/log.h"
 
-namespace tanren::comm {
+namespace tanren::device {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr const char* kFileName = "libtanren_cuda.so";
-
-template <typename Function>
-Function* Find(void* library, const char* name) {
-  return reinterpret_cast<Function*>(dlsym(library, name));
-}
 
 }  // namespace
 
@@ -36,10 +31,10 @@ absl::StatusOr<CudaModule> CudaModule::Load(const fs::path& module, const std::s
     return absl::FailedPreconditionError(
         fmt::format("the CUDA module doesn't load: {}", dlerror()));
   }
-  auto* version = Find<int()>(library, "tanren_cuda_version");
-  auto* devices = Find<int()>(library, "tanren_cuda_devices");
-  auto* make_nccl = Find<NcclApi*(int)>(library, "tanren_cuda_nccl");
-  if (version == nullptr || devices == nullptr || make_nccl == nullptr) {
+  CudaModule loaded(library);
+  auto* const version = loaded.EntryPoint<int()>("tanren_cuda_version");
+  auto* const devices = loaded.EntryPoint<int()>("tanren_cuda_devices");
+  if (version == nullptr || devices == nullptr) {
     return absl::FailedPreconditionError(
         fmt::format("{} is not a CUDA module of Tanren", module.string()));
   }
@@ -48,15 +43,17 @@ absl::StatusOr<CudaModule> CudaModule::Load(const fs::path& module, const std::s
         fmt::format("the CUDA module {} has version {}, this program needs {}", module.string(),
                     found, kCudaModuleVersion));
   }
-  CudaModule loaded;
+  for (const char* name : {kNcclEntryPoint, kKernelsEntryPoint}) {
+    if (loaded.Symbol(name) == nullptr) {
+      return absl::FailedPreconditionError(
+          fmt::format("the CUDA module {} has no {}", module.string(), name));
+    }
+  }
   loaded.device_count_ = devices();
-  loaded.make_nccl_ = make_nccl;
   return loaded;
 }
 
-std::shared_ptr<NcclApi> CudaModule::Nccl(int device) const {
-  return std::shared_ptr<NcclApi>(make_nccl_(device));
-}
+void* CudaModule::Symbol(const char* name) const { return dlsym(library_, name); }
 
 fs::path FindCudaModule() {
   if (const char* given = std::getenv("TANREN_CUDA_MODULE"); given != nullptr) return given;
@@ -88,4 +85,4 @@ const CudaModule* LoadedCudaModule() {
   return module.has_value() ? &*module : nullptr;
 }
 
-}  // namespace tanren::comm
+}  // namespace tanren::device

@@ -1,11 +1,11 @@
-#include "runtime/comm/cuda_module.h"
+#include "runtime/device/cuda_module.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "runtime/base/file.h"
 
-namespace tanren::comm {
+namespace tanren::device {
 namespace {
 
 using ::testing::HasSubstr;
@@ -43,4 +43,4 @@ TEST(CudaModule, WhatDoesntLoadIsRefusedInTheLinkersWords) {
 }
 
 }  // namespace
-}  // namespace tanren::comm
+}  // namespace tanren::device
