@@ -3,6 +3,8 @@
 // Markdown table.
 //
 //   training_benchmark --gpu --shape 135m --dtype bf16 --rows 16 --length 2048 --steps 10
+//
+// With --profile, what the GPU did in three more steps follows, kernel by kernel.
 #include <ATen/ATen.h>
 
 #include <algorithm>
@@ -13,6 +15,7 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
+#include "benchmarks/device_profile.h"
 #include "fmt/format.h"
 #include "parallel/engine/engine.h"
 #include "parallel/optimizer/adamw.h"
@@ -78,6 +81,7 @@ struct Arguments {
   bool recompute = false;
   bool header = false;
   bool gpu = false;
+  bool profile = false;
 };
 
 // `rows` documents of `length` tokens, all of them targets.
@@ -111,10 +115,7 @@ void Run(const Arguments& arguments, comm::World& world) {
   const NextToken objective;
   const double derivative_scale = 1 / TargetWeight(batch);
 
-  std::vector<double> seconds;
-  constexpr int kWarmUps = 3;
-  for (int step = 0; step < kWarmUps + arguments.steps; ++step) {
-    const auto start = std::chrono::steady_clock::now();
+  const auto one_step = [&] {
     engine.BeginStep();
     engine.ForwardBackward(InputOf(batch, world.device()),
                            [&](const at::Tensor& hidden_TD, std::span<const at::Tensor> parameters,
@@ -125,6 +126,12 @@ void Run(const Arguments& arguments, comm::World& world) {
     engine.FinishStep();
     // It waits for the gradients, and so for the update before.
     parallel::UpdateParameters(optimizer, world.communicator(), 1e-4, {.max_norm = 1.0}, nullptr);
+  };
+  std::vector<double> seconds;
+  constexpr int kWarmUps = 3;
+  for (int step = 0; step < kWarmUps + arguments.steps; ++step) {
+    const auto start = std::chrono::steady_clock::now();
+    one_step();
     const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
     if (step >= kWarmUps) seconds.push_back(spent.count());
   }
@@ -147,6 +154,7 @@ void Run(const Arguments& arguments, comm::World& world) {
       arguments.shape, static_cast<double>(ParameterCount(model)) / 1e6, arguments.dtype,
       arguments.rows, arguments.length, arguments.recompute ? "full" : "none", 1e3 * median,
       tokens / median, flops / 1e12, 100 * flops / limit, limit / 1e12, peak / 1e9);
+  if (arguments.profile) fmt::print("\n{}\n", ProfileOnDevice(one_step, 3));
 }
 
 }  // namespace
@@ -166,6 +174,8 @@ int main(int argc, char** argv) {
   app.add_flag("--recompute", arguments.recompute);
   app.add_flag("--header", arguments.header, "The table's head before the row");
   app.add_flag("--gpu", arguments.gpu, "An error where there is none, instead of the CPU");
+  app.add_flag("--profile", arguments.profile, "Where the GPU's time goes, after the row")
+      ->needs(app.get_option("--gpu"));
   CLI11_PARSE(app, argc, argv);
   tanren::comm::WorldOptions options;
   if (arguments.gpu) options.backend = tanren::comm::Backend::kNccl;

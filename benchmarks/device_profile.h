@@ -1,0 +1,17 @@
+// What a GPU does in a step, kernel by kernel, by libtorch's profiler (Kineto over CUPTI).
+#ifndef TANREN_BENCHMARKS_DEVICE_PROFILE_H_
+#define TANREN_BENCHMARKS_DEVICE_PROFILE_H_
+
+#include <functional>
+#include <string>
+
+namespace tanren {
+
+// A Markdown table of the kernels, copies and fills that `step` had the GPU do, most time first:
+// the means of `steps` calls. Above it, the mean time of a step and the part of it that the GPU was
+// busy. The profiler's own cost is in the former.
+std::string ProfileOnDevice(const std::function<void()>& step, int steps);
+
+}  // namespace tanren
+
+#endif  // TANREN_BENCHMARKS_DEVICE_PROFILE_H_
