@@ -117,11 +117,13 @@ at::Tensor Engine::ForwardBackward(const Activations& input, const HeadFunction&
 }
 
 void Engine::FinishStep() {
-  if (options_.zero_stage > 1) return;
-  for (const auto& group : groups_) {
-    if (group->trainable()) StartReduce(*group);
+  if (options_.zero_stage == 1) {
+    for (const auto& group : groups_) {
+      if (group->trainable()) StartReduce(*group);
+    }
+    FinishPendingReduce();
   }
-  FinishPendingReduce();
+  for (const auto& group : groups_) group->FinishGradients();
 }
 
 Activations Engine::Forward(const Activations& input, const HeadReader& head) {

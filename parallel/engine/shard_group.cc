@@ -101,7 +101,7 @@ at::Tensor ShardGroup::WholeGradientView(int index) {
   if (!gradient_.defined() && comm_.size() == 1) {
     // The sum of this rank alone is the whole sum.
     gradient_ = gradient_shard_;
-    written_.assign(specs_.size(), true);
+    written_.assign(specs_.size(), !gradient_shard_is_old_);
   } else if (!gradient_.defined()) {
     const at::ScalarType dtype = options_.sums_before_reduce ? at::kFloat : options_.gradient_dtype;
     gradient_ = at::empty({layout_.padded_numel()}, shard_.options().dtype(dtype));
@@ -139,11 +139,21 @@ at::Tensor ShardGroup::MutableGradient(int index) {
 void ShardGroup::StartReduce() {
   const at::NoGradGuard no_grad;
   TANREN_CHECK(trainable() && reducing_ == nullptr, "group '{}' is being reduced", name_);
+  ZeroUnwritten();
   if (comm_.size() == 1) {
     gradient_.reset();
+    gradient_shard_is_old_ = false;
     return;
   }
-  // What nobody wrote, padding too, is zero.
+  gradient_ = gradient_.to(options_.gradient_dtype);
+  const ElementRange mine = layout_.RangeOf(comm_.rank());
+  reducing_ = comm_.ReduceScatter(gradient_.narrow(0, mine.begin, mine.size()), gradient_,
+                                  comm::ReduceOp::kSum, name_);
+}
+
+void ShardGroup::ZeroUnwritten() {
+  if (!gradient_.defined()) WholeGradientView(0);
+  if (comm_.size() == 1 && !gradient_shard_is_old_) return;
   int64_t written_end = 0;
   for (size_t i = 0; i < specs_.size(); ++i) {
     at::Tensor view = WholeGradientView(static_cast<int>(i));
@@ -153,10 +163,6 @@ void ShardGroup::StartReduce() {
     written_end = placed.offset + placed.numel;
   }
   gradient_.narrow(0, written_end, layout_.padded_numel() - written_end).zero_();
-  gradient_ = gradient_.to(options_.gradient_dtype);
-  const ElementRange mine = layout_.RangeOf(comm_.rank());
-  reducing_ = comm_.ReduceScatter(gradient_.narrow(0, mine.begin, mine.size()), gradient_,
-                                  comm::ReduceOp::kSum, name_);
 }
 
 void ShardGroup::FinishReduce() {
@@ -164,7 +170,13 @@ void ShardGroup::FinishReduce() {
   const at::NoGradGuard no_grad;
   std::exchange(reducing_, nullptr)->Wait();
   const ElementRange mine = layout_.RangeOf(comm_.rank());
-  gradient_shard_.add_(gradient_.narrow(0, mine.begin, mine.size()));
+  const at::Tensor sum = gradient_.narrow(0, mine.begin, mine.size());
+  if (gradient_shard_is_old_) {
+    gradient_shard_.copy_(sum);
+  } else {
+    gradient_shard_.add_(sum);
+  }
+  gradient_shard_is_old_ = false;
   gradient_.reset();
 }
 
@@ -173,7 +185,14 @@ void ShardGroup::ResetGradients() {
   const at::NoGradGuard no_grad;
   reducing_.reset();
   gradient_.reset();
+  gradient_shard_is_old_ = true;
+}
+
+void ShardGroup::FinishGradients() {
+  if (!trainable() || !gradient_shard_is_old_) return;
+  const at::NoGradGuard no_grad;
   gradient_shard_.zero_();
+  gradient_shard_is_old_ = false;
 }
 
 }  // namespace tanren::parallel

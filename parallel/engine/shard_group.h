@@ -69,11 +69,16 @@ class ShardGroup {
   // gradient_shard().
   void StartReduce();
   void FinishReduce();
-  // Zeroes gradient_shard() and drops a gradient that wasn't reduced.
+  // A new sum begins, in gradient_shard() and whole: what they hold is dropped. Until the first
+  // reduce, or FinishGradients, the memory still has the old numbers.
   void ResetGradients();
+  // Makes gradient_shard() zero if nothing was reduced since ResetGradients.
+  void FinishGradients();
 
  private:
   at::Tensor WholeGradientView(int index);
+  // What nobody wrote of the whole gradient, padding too.
+  void ZeroUnwritten();
 
   std::string name_;
   std::vector<ParameterSpec> specs_;
@@ -82,6 +87,7 @@ class ShardGroup {
   ShardLayout layout_;
   at::Tensor shard_;
   at::Tensor gradient_shard_;
+  bool gradient_shard_is_old_ = false;  // to be overwritten
 
   RefillableBuffer whole_;
   std::vector<at::Tensor> parameters_;

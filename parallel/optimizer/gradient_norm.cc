@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "runtime/kernels/device_copy.h"
+#include "runtime/kernels/device_kernels.h"
 
 namespace tanren::parallel {
 namespace {
@@ -46,8 +47,11 @@ at::Tensor SumsOfSquares(const std::vector<TrainableShard>& shards, at::Device d
   std::vector<at::Tensor> on_device;
   std::vector<double> here;
   for (const TrainableShard& shard : shards) {
+    const kernels::DeviceKernels* const fused = kernels::DeviceKernelsFor(shard.gradient);
     if (device.is_cpu()) {
       here.push_back(SumOfSquares(shard.gradient));
+    } else if (fused != nullptr) {
+      on_device.push_back(fused->SumOfSquares(shard.gradient));
     } else {
       on_device.push_back(
           at::linalg_vector_norm(shard.gradient, 2, {}, false, at::kDouble).square());
