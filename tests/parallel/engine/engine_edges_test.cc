@@ -71,6 +71,33 @@ TEST(EngineEdges, AnUnusedParametersGradientIsZeroAndSoIsThePaddings) {
   }
 }
 
+TEST(EngineEdges, NothingOfAStepsGradientsIsLeftInTheNext) {
+  for (const int ranks : {1, 2}) {
+    for (int stage : {1, 2, 3}) {
+      comm::RunRanks(ranks, [&](comm::Communicator& world) {
+        const ToyModel model = MakeToyModel({});
+        Engine engine(model.units, model.head, world, {.zero_stage = stage});
+        engine.Initialize(1);
+        const Activations input = ToyInput(0, 0, 2);
+        const auto step = [&](int micro_batches) {
+          engine.BeginStep();
+          for (int i = 0; i < micro_batches; ++i) engine.ForwardBackward(input, ToyHead(input, 1));
+          engine.FinishStep();
+          return WholeGradients(engine, world);
+        };
+        const auto first = step(1), second = step(1), twice = step(2);
+        for (const auto& [name, gradient] : first) {
+          EXPECT_TRUE(at::equal(second.at(name), gradient)) << name;
+          EXPECT_TRUE(at::allclose(twice.at(name), 2 * gradient)) << name;
+        }
+        for (const auto& [name, gradient] : step(0)) {
+          EXPECT_TRUE(at::equal(gradient, at::zeros_like(gradient))) << name;
+        }
+      });
+    }
+  }
+}
+
 TEST(EngineEdges, ATiedGroupIsReducedOnceAfterItsLastUse) {
   comm::RunRanks(2, [](comm::Communicator& world) {
     ToyModel model = MakeToyModel({});
