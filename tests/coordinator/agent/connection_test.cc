@@ -18,6 +18,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "tests/coordinator/client/fake_coordinator.h"
+#include "tests/patience.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -97,9 +98,9 @@ class ConnectionTest : public ::testing::Test {
     return channel;
   }
 
-  // Runs the connection until an event satisfies `wanted`; false after 10 s.
+  // Runs the connection until an event satisfies `wanted`; false after kPatience.
   bool RunUntil(const std::function<bool(const ConnectionEvent&)>& wanted) {
-    const int64_t end = SteadyMs() + 10'000;
+    const int64_t end = SteadyMs() + std::chrono::milliseconds(kPatience).count();
     while (SteadyMs() < end) {
       connection_->Act(SteadyMs());
       for (ConnectionEvent& event : connection_->Take()) {

@@ -11,6 +11,7 @@
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "tests/coordinator/client/fake_coordinator.h"
+#include "tests/patience.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -21,21 +22,20 @@ using ::testing::HasSubstr;
 class SupervisedProgramTest : public ::testing::Test {
  protected:
   void Start(const std::string& script) { ThrowIfError(program_.Start({"/bin/sh", "-c", script})); }
-  // What Look() says first; "" after 10 s of nothing.
+  // What Look() says first; "" after kPatience of nothing.
   std::string NextWord() {
-    for (int i = 0; i < 10'000; ++i) {
-      std::string word = program_.Look();
-      if (!word.empty()) return word;
-      std::this_thread::sleep_for(milliseconds(1));
-    }
-    return "";
+    std::string word;
+    Eventually([&] {
+      word = program_.Look();
+      return !word.empty();
+    });
+    return word;
   }
   bool WaitFor(const std::function<bool()>& condition) {
-    for (int i = 0; i < 10'000 && !condition(); ++i) {
-      std::this_thread::sleep_for(milliseconds(1));
+    return Eventually([&] {
       program_.Look();
-    }
-    return condition();
+      return condition();
+    });
   }
   std::string Log() { return ReadFile(folder_.path() / "log").value_or(""); }
 
@@ -71,7 +71,7 @@ TEST_F(SupervisedProgramTest, IsKilledWhenItDoesNotEnd) {
   const auto start = std::chrono::steady_clock::now();
   program_.End(milliseconds(100));
   EXPECT_FALSE(program_.running());
-  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(5000));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, kPatience);
   EXPECT_EQ(program_.Look(), "");
 }
 

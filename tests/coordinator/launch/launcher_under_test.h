@@ -4,17 +4,16 @@
 
 #include <unistd.h>
 
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "coordinator/launch/launcher.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/patience.h"
 
 namespace tanren::coordinator {
 
@@ -56,15 +55,6 @@ inline PartSpec CommandPart(const LauncherUnderTest& under_test, uint64_t job,
 
 inline std::vector<std::string> Shell(std::string script) { return {"/bin/sh", "-c", script}; }
 
-inline bool Eventually(const std::function<bool()>& holds, int seconds = 20) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > until) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
-}
-
 inline std::optional<PartReport> Find(Launcher& launcher, const AttemptToken& token) {
   for (PartReport& report : launcher.Parts()) {
     if (report.token().SerializeAsString() == token.SerializeAsString()) return std::move(report);
@@ -78,8 +68,8 @@ inline bool IsIn(Launcher& launcher, const AttemptToken& token, PartState state)
 }
 
 // Waits for the part's end.
-inline AttemptEnd EndOf(Launcher& launcher, const AttemptToken& token, int seconds = 20) {
-  EXPECT_TRUE(Eventually([&] { return IsIn(launcher, token, PART_ENDED); }, seconds));
+inline AttemptEnd EndOf(Launcher& launcher, const AttemptToken& token) {
+  EXPECT_TRUE(Eventually([&] { return IsIn(launcher, token, PART_ENDED); }));
   const std::optional<PartReport> report = Find(launcher, token);
   return report.has_value() ? report->end() : AttemptEnd();
 }

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "proto/coordinator.pb.h"
 #include "tests/coordinator/server/coordinator_under_test.h"
+#include "tests/patience.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -38,7 +39,8 @@ std::vector<Method> AllMethods() {
 
 // How a call with an empty message ends. Without a token if it is "".
 grpc::StatusCode Call(const CoordinatorUnderTest& coordinator, const Method& method,
-                      const std::string& authorization, bool deadline = true, double seconds = 10) {
+                      const std::string& authorization, bool deadline = true,
+                      double seconds = kPatience.count()) {
   grpc::GenericStub stub(coordinator.channel());
   grpc::ClientContext context;
   if (!authorization.empty()) context.AddMetadata("authorization", authorization);

@@ -4,7 +4,6 @@
 #include <future>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -12,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/coordinator/server/coordinator_under_test.h"
 #include "tests/coordinator/server/fake_agent.h"
+#include "tests/patience.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -24,7 +24,7 @@ grpc::Status CallRaw(const CoordinatorUnderTest& coordinator, const std::string&
   grpc::GenericStub stub(coordinator.channel());
   grpc::ClientContext context;
   if (!token.empty()) context.AddMetadata("authorization", "Bearer " + token);
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  context.set_deadline(std::chrono::system_clock::now() + kPatience);
   grpc::Slice slice(bytes);
   grpc::ByteBuffer request(&slice, 1);
   grpc::ByteBuffer reply;
@@ -141,12 +141,7 @@ TEST(Attacker, WhoOpensManyStreamsKeepsNeitherOthersNorAgentsOut) {
   while (watchers[0]->stream->Read(&event)) {
   }
   watchers[0]->stream->Finish();
-  bool opened = false;
-  for (int i = 0; i < 500 && !opened; ++i) {
-    opened = open(greedy).stream->Read(&event);
-    if (!opened) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  EXPECT_TRUE(opened);
+  EXPECT_TRUE(Eventually([&] { return open(greedy).stream->Read(&event); }));
   for (const auto& watcher : watchers) watcher->context.TryCancel();
 }
 

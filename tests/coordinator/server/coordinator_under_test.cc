@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -13,6 +12,7 @@
 #include "grpcpp/security/credentials.h"
 #include "gtest/gtest.h"
 #include "runtime/base/file.h"
+#include "tests/patience.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -141,12 +141,11 @@ Job CoordinatorUnderTest::Get(uint64_t job) {
 }
 
 Job CoordinatorUnderTest::WaitFor(uint64_t job, JobState state) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  Job found = Get(job);
-  while (found.state() != state && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  Job found;
+  Eventually([&] {
     found = Get(job);
-  }
+    return found.state() == state;
+  });
   EXPECT_EQ(JobState_Name(found.state()), JobState_Name(state));
   return found;
 }

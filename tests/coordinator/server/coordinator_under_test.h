@@ -14,6 +14,7 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "proto/coordinator.grpc.pb.h"
+#include "tests/patience.h"
 #include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
@@ -48,7 +49,7 @@ class CoordinatorUnderTest {
   // One submission of /bin/true of one rank; the job's id, 0 if it was refused (`status` says why).
   uint64_t Submit(const std::string& request_id, grpc::Status* status = nullptr);
   Job Get(uint64_t job);
-  // Until the job is in that state; fails the test after 10 s.
+  // Until the job is in that state; fails the test after kPatience.
   Job WaitFor(uint64_t job, JobState state);
 
  private:
@@ -64,7 +65,8 @@ class CoordinatorUnderTest {
 };
 
 // The token, and a deadline.
-void Prepare(grpc::ClientContext& context, const std::string& token, double seconds = 10);
+void Prepare(grpc::ClientContext& context, const std::string& token,
+             double seconds = kPatience.count());
 
 // Of one rank of one core.
 JobSpec SmallJob(const std::string& name = "small");

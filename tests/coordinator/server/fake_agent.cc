@@ -3,13 +3,9 @@
 #include <chrono>
 
 #include "gtest/gtest.h"
+#include "tests/patience.h"
 
 namespace tanren::coordinator {
-namespace {
-
-constexpr std::chrono::seconds kPatience{10};
-
-}  // namespace
 
 FakeAgent::FakeAgent(const std::shared_ptr<grpc::Channel>& channel, const std::string& token,
                      const std::string& node, const std::string& key)

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/coordinator/server/coordinator_under_test.h"
 #include "tests/coordinator/server/fake_agent.h"
+#include "tests/patience.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -223,10 +224,7 @@ TEST(Server, WhatIsForgottenIsToldFromWhatNeverWas) {
     JobReply reply;
     return jobs->Get(&context, request, &reply);
   };
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (get(first).ok() && std::chrono::steady_clock::now() < until) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
+  Eventually([&] { return !get(first).ok(); });
   EXPECT_EQ(get(first).error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_THAT(get(first).error_message(), HasSubstr("any more"));
   EXPECT_EQ(get(last + 1).error_message(), "there is no job " + std::to_string(last + 1));

@@ -21,6 +21,7 @@
 #include "proto/coordinator.grpc.pb.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
+#include "tests/patience.h"
 #include "tests/temporary_folder.h"
 
 namespace tanren::coordinator {
@@ -77,7 +78,7 @@ class TlsTest : public ::testing::Test {
     }
     const Channel channel = ValueOrThrow(Channel::Open(endpoint));
     grpc::ClientContext context;
-    channel.Prepare(context, 5);
+    channel.Prepare(context, kPatience.count());
     HelloReply reply;
     const grpc::Status status =
         Jobs::NewStub(channel.grpc())->Hello(&context, HelloRequest(), &reply);
@@ -191,13 +192,13 @@ class RenewalTest : public TlsTest {
     security_.certificates->Look(NowMs());
     security_.certificates->Look(NowMs());
   }
-  // Until connections that begin now are answered so; fails the test after 20 s.
+  // Until connections that begin now are answered so; fails the test after kPatience.
   void WaitFor(const fs::path& ca, const fs::path& identity, absl::StatusCode code) {
-    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    absl::Status last = Call(ca, identity);
-    while (last.code() != code && std::chrono::steady_clock::now() < until) {
+    absl::Status last;
+    Eventually([&] {
       last = Call(ca, identity);
-    }
+      return last.code() == code;
+    });
     EXPECT_EQ(last.code(), code) << last;
   }
 
@@ -214,7 +215,7 @@ TEST_F(RenewalTest, ARenewedCertificateIsTakenWhileConnectionsGoOn) {
                                                      .key_file = own_ / "client.key"}));
   const auto hello = [&] {
     grpc::ClientContext context;
-    before.Prepare(context, 5);
+    before.Prepare(context, kPatience.count());
     HelloReply reply;
     return FromGrpc(Jobs::NewStub(before.grpc())->Hello(&context, HelloRequest(), &reply));
   };

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "tests/coordinator/server/coordinator_under_test.h"
 #include "tests/coordinator/server/fake_agent.h"
+#include "tests/patience.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -26,7 +27,7 @@ StatusReply StatusOf(const CoordinatorUnderTest& coordinator) {
 char HealthOf(const CoordinatorUnderTest& coordinator) {
   grpc::GenericStub stub(coordinator.channel());
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  context.set_deadline(std::chrono::system_clock::now() + kPatience);
   grpc::Slice nothing("");
   grpc::ByteBuffer request(&nothing, 1);
   grpc::ByteBuffer reply;
@@ -41,11 +42,7 @@ char HealthOf(const CoordinatorUnderTest& coordinator) {
 }
 
 bool BecomesHealth(const CoordinatorUnderTest& coordinator, char health) {
-  for (int tries = 0; tries < 200; ++tries) {
-    if (HealthOf(coordinator) == health) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return false;
+  return Eventually([&] { return HealthOf(coordinator) == health; });
 }
 
 ServerOptions Reopening(int64_t every_ms) {
@@ -107,12 +104,8 @@ TEST(WriteFailure, AnAnswerThatWasLostIsFoundByItsRequestId) {
   grpc::Status status;
   EXPECT_EQ(coordinator.Submit("doubtful", &status), 0u);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
-  uint64_t job = 0;
-  for (int tries = 0; tries < 100 && job == 0; ++tries) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    job = coordinator.Submit("doubtful", &status);
-  }
-  EXPECT_NE(job, 0u) << status.error_message();
+  EXPECT_TRUE(Eventually([&] { return coordinator.Submit("doubtful", &status) != 0; }))
+      << status.error_message();
   EXPECT_EQ(StatusOf(coordinator).jobs_by_state().at("PENDING"), 1);
   EXPECT_TRUE(StatusOf(coordinator).accepting());
 }

@@ -72,7 +72,7 @@ TEST_P(Supervision, EverythingEndsByTheDeadlineWithNobodyToWatchIt) {
   // As if the agent were killed or stopped: nobody answers from here on.
   machine_.launcher().SetDeadline(SteadyMs() + 600);
   machine_.Close();
-  EXPECT_TRUE(Eventually([&] { return Living(machine_, part) == 0; }, 3));
+  EXPECT_TRUE(Eventually([&] { return Living(machine_, part) == 0; }));
   machine_.Open();
   const AttemptEnd end = EndOf(machine_.launcher(), part.token());
   EXPECT_EQ(end.kind(), AttemptEnd::INFRASTRUCTURE) << end.ShortDebugString();
@@ -111,7 +111,7 @@ TEST(Isolation, AStoppedSupervisorsPartEndsByTheDeadlineToo) {
   const pid_t supervisor = SupervisorOf(machine, part);
   kill(supervisor, SIGSTOP);
   machine.launcher().SetDeadline(SteadyMs() + 300);
-  EXPECT_TRUE(Eventually([&] { return Living(machine, part) == 0; }, 4));
+  EXPECT_TRUE(Eventually([&] { return Living(machine, part) == 0; }));
   kill(supervisor, SIGCONT);
   EndOf(machine.launcher(), part.token());
 }
