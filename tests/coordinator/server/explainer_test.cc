@@ -1,15 +1,15 @@
 // Explanations are made beside the loop, and still know all that was acknowledged.
 #include "coordinator/server/explainer.h"
 
-#include <chrono>
 #include <future>
+#include <memory>
 #include <string>
-#include <thread>
 
 #include "fmt/format.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/coordinator/server/coordinator_under_test.h"
+#include "tests/patience.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -42,17 +42,21 @@ class SlowQuestion {
  public:
   explicit SlowQuestion(Explainer& explainer) {
     EXPECT_TRUE(explainer
-                    .Ask([this](const absl::Status&, const Cluster*) {
-                      begun_.set_value();
-                      let_go_.get_future().wait();
+                    .Ask([gates = gates_](const absl::Status&, const Cluster*) {
+                      gates->begun.set_value();
+                      gates->let_go.get_future().wait();
                     })
                     .ok());
   }
-  void WaitUntilItIsAnswered() { begun_.get_future().wait(); }
-  void LetGo() { let_go_.set_value(); }
+  void WaitUntilItIsAnswered() { gates_->begun.get_future().wait(); }
+  void LetGo() { gates_->let_go.set_value(); }
 
  private:
-  std::promise<void> begun_, let_go_;
+  // The explainer's thread may stand in them when this is gone.
+  struct Gates {
+    std::promise<void> begun, let_go;
+  };
+  const std::shared_ptr<Gates> gates_ = std::make_shared<Gates>();
 };
 
 TEST(Explainer, KnowsWhatWasAcknowledgedBefore) {
@@ -151,11 +155,10 @@ TEST(Explainer, SaysWhatIsDurableWhileTheDiskIsFullAndAfter) {
   EXPECT_EQ(Explain(coordinator, job + 1, explanation).error_code(), grpc::StatusCode::NOT_FOUND);
   coordinator.SetDiskFull(false);
   uint64_t after = 0;
-  for (int tries = 0; after == 0 && tries < 500; ++tries) {
+  ASSERT_TRUE(Eventually([&] {
     after = coordinator.Submit("once-it-is-written-again", &refused);
-    if (after == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  ASSERT_NE(after, 0u) << refused.error_message();
+    return after != 0;
+  })) << refused.error_message();
   ASSERT_TRUE(Explain(coordinator, after, explanation).ok());
   EXPECT_THAT(explanation.text(), HasSubstr("no node"));
 }
