@@ -84,6 +84,8 @@ print(u.find_spec("torch").submodule_search_locations[0])' 2>/dev/null) ||
   dirname "$found"
 }
 
+system_library() { ldconfig -p | awk -v name="$1" '$1 == name && /x86-64/ {print $NF; exit}'; }
+
 # The model's file; nothing where there is none.
 find_model() {
   local file
@@ -117,6 +119,9 @@ if packages_missing && [[ -d $prefix ]]; then
   export LD_LIBRARY_PATH=$prefix/usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   # The compiler need not be the one that the tree is kept free of warnings with.
   configure+=(-DTANREN_PREFIX="$prefix" -DTANREN_TORCH_ROOT="$torch" -DTANREN_WARNINGS_ARE_ERRORS=OFF)
+  # A compiler that isn't the system's may link its own libstdc++ into a program; libtorch brings the system's,
+  # and of two in one process each destroys what the other made ("free(): invalid pointer").
+  configure+=(-DCMAKE_CXX_STANDARD_LIBRARIES="$(system_library libstdc++.so.6)")
 fi
 if $install; then run "$root/deploy/install.sh" "--$($cpu && echo cpu || echo cuda)"; fi
 
