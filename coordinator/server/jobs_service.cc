@@ -21,13 +21,6 @@ namespace {
 
 using Unary = grpc::ServerUnaryReactor;
 
-absl::Status NoJob(uint64_t job, const Cluster& cluster) {
-  const bool forgotten = job != 0 && job < cluster.next_job;
-  return absl::NotFoundError(
-      fmt::format("there is no job {}{}", job,
-                  forgotten ? " any more: `tanren status` says how long ended jobs are kept" : ""));
-}
-
 // The same as AnswerFromView, on the explainer's thread.
 template <typename Fill>
 Unary* AnswerBesideLoop(Explainer& explainer, grpc::CallbackServerContext* context, Unary* reactor,
@@ -142,7 +135,7 @@ Unary* JobsService::Get(Context* context, const JobRequest* request, JobReply* r
   if (!caller.ok()) return Refuse(reactor, caller.status());
   return AnswerFromView(parts_.loop, reactor, [=, caller = *caller](const View& view) {
     const Job* const job = view.core.cluster().FindJob(request->job());
-    if (job == nullptr) return NoJob(request->job(), view.core.cluster());
+    if (job == nullptr) return view.core.cluster().NoJob(request->job());
     *reply->mutable_job() = *job;
     HideSecrets(caller, *reply->mutable_job());
     return absl::OkStatus();
@@ -162,7 +155,7 @@ Unary* JobsService::Explain(Context* context, const JobRequest* request, Explana
   const absl::StatusOr<Caller> caller = parts_.admission.Admit(*context, "Jobs.Explain");
   if (!caller.ok()) return Refuse(reactor, caller.status());
   const auto explain = [=, &options = parts_.core_options.schedule](const Cluster& cluster) {
-    if (cluster.FindJob(request->job()) == nullptr) return NoJob(request->job(), cluster);
+    if (cluster.FindJob(request->job()) == nullptr) return cluster.NoJob(request->job());
     *reply = coordinator::Explain(cluster, options, request->job(), SystemNow());
     return absl::OkStatus();
   };

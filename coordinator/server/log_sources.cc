@@ -47,7 +47,7 @@ std::vector<LogSource> SourcesOf(const Attempt& attempt, const std::string& role
 absl::StatusOr<LogPlace> FindLog(const Cluster& cluster, const LogRequest& request,
                                  uint32_t attempt) {
   const Job* const job = cluster.FindJob(request.job());
-  if (job == nullptr) return absl::NotFoundError(fmt::format("there is no job {}", request.job()));
+  if (job == nullptr) return cluster.NoJob(request.job());
   TANREN_ASSIGN_OR_RETURN(const Role* const role, FindRole(job->spec(), request.role()));
   if (request.rank() < -1 || request.rank() >= role->ranks()) {
     return absl::InvalidArgumentError(

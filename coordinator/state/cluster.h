@@ -85,6 +85,8 @@ struct Cluster {
   std::set<std::pair<int64_t, std::string>> requests_by_time;
 
   const Job* FindJob(uint64_t id) const;
+  // kNotFound: that a job of this number was there, or was not.
+  absl::Status NoJob(uint64_t id) const;
   const Node* FindNode(const std::string& name) const;
 };
 

@@ -97,6 +97,7 @@ int64_t Core::NextTick() const {
   if (!limits_.empty()) next = std::min(next, limits_.begin()->first);
   if (!back_offs_.empty()) next = std::min(next, back_offs_.begin()->first - wall_offset_ms_);
   if (!cluster_.pending.empty()) next = std::min(next, next_pass_ms_);
+  next = std::min(next, next_forget_ms_);
   return next;
 }
 

@@ -226,8 +226,9 @@ class Core {
   bool IsOfAnOlderEpoch(uint64_t job) const;
   bool HaveAllBeenHeardOf() const;
   void Place(const PlannedStart& start);
-  void ForgetEnded();
-  void ForgetRequests();
+  // Return by when, on the wall, there is more to forget.
+  int64_t ForgetEnded();
+  int64_t ForgetRequests();
 
   Orders MakeOrders(const std::string& node, Session& session) const;
   PartOrder MakeOrder(const Job& job, const std::string& node, Part* part, uint64_t orders) const;
@@ -248,6 +249,7 @@ class Core {
   bool passed_ = false;
   bool started_ = false;
   int64_t place_from_ms_ = 0;
+  int64_t next_forget_ms_ = 0;  // when something that has ended is too old, or too many
   // Wall time goes on from the start by the steady clock: nobody who sets the clock hastens or
   // delays anything.
   int64_t wall_offset_ms_ = 0;

@@ -37,7 +37,7 @@ void Core::Handle(const ChangeJobInput& input) {
   if (AnswerAgain(input.user, input.request_id, fingerprint)) return;
   const Job* job = cluster_.FindJob(input.job);
   if (job == nullptr) {
-    outcome_.status = absl::NotFoundError(fmt::format("there is no job {}", input.job));
+    outcome_.status = cluster_.NoJob(input.job);
     return;
   }
   if (job->user() != input.user && !input.admin) {

@@ -130,6 +130,16 @@ const Job* Cluster::FindJob(uint64_t id) const {
   return found == jobs.end() ? nullptr : &found->second;
 }
 
+absl::Status Cluster::NoJob(uint64_t id) const {
+  if (id == 0 || id >= next_job) {
+    return absl::NotFoundError(fmt::format("there is no job {}: no job has that number yet", id));
+  }
+  return absl::NotFoundError(fmt::format(
+      "job {} is of the past: it has ended and was forgotten (`tanren status` says how long ended "
+      "jobs are kept), or it came after the backup from which this history was restored",
+      id));
+}
+
 const Node* Cluster::FindNode(const std::string& name) const {
   const auto found = nodes.find(name);
   return found == nodes.end() ? nullptr : &found->second;

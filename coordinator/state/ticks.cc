@@ -14,6 +14,9 @@ namespace {
 constexpr int64_t kRetryPassMs = 250;
 // So many ended jobs, and about so many requests, are forgotten in one step at most.
 constexpr int kForgottenAtOnce = 256;
+// Between two such steps, where nothing else brings a tick.
+constexpr int64_t kForgetEveryMs = 1'000;
+constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
 }  // namespace
 
@@ -30,8 +33,10 @@ void Core::Handle(const TickInput& /*input*/) {
     back_offs_.erase(back_offs_.begin());
     AskForPass(now_.steady_ms);
   }
-  ForgetEnded();
-  ForgetRequests();
+  const int64_t forget_at_ms = std::min(ForgetEnded(), ForgetRequests());
+  next_forget_ms_ = forget_at_ms == kNever
+                        ? kNever
+                        : std::max(forget_at_ms - wall_offset_ms_, now_.steady_ms + kForgetEveryMs);
   if (!cluster_.pending.empty() && now_.steady_ms >= next_pass_ms_) Pass();
 }
 
@@ -153,13 +158,17 @@ void Core::Place(const PlannedStart& start) {
   Emit(std::move(event));
 }
 
-void Core::ForgetEnded() {
+int64_t Core::ForgetEnded() {
   std::vector<uint64_t> forgotten;
   int64_t left = static_cast<int64_t>(cluster_.ended.size());
+  int64_t more_at_ms = kNever;
   for (const auto& [ended_ms, id] : cluster_.ended) {
-    if (forgotten.size() >= kForgottenAtOnce) break;
-    const bool old = ended_ms + options_.keep_ended_ms <= now_.wall_ms;
-    if (!old && left <= options_.keep_ended_jobs) break;
+    const int64_t old_at_ms =
+        left > options_.keep_ended_jobs ? now_.wall_ms : ended_ms + options_.keep_ended_ms;
+    if (old_at_ms > now_.wall_ms || forgotten.size() >= kForgottenAtOnce) {
+      more_at_ms = old_at_ms;
+      break;
+    }
     --left;
     // What a waiting job depends on is remembered as long as it waits.
     if (!cluster_.dependants.contains(id)) forgotten.push_back(id);
@@ -169,25 +178,33 @@ void Core::ForgetEnded() {
     event.mutable_job_forgotten()->set_job(id);
     Emit(std::move(event));
   }
+  return more_at_ms;
 }
 
 // Those of one millisecond go together.
-void Core::ForgetRequests() {
+int64_t Core::ForgetRequests() {
   const auto& by_time = cluster_.requests_by_time;
   const int64_t beyond = static_cast<int64_t>(by_time.size()) - options_.keep_requests;
   const int64_t old_ms = now_.wall_ms - options_.keep_requests_ms;
   const int64_t young_ms = now_.wall_ms - options_.keep_requests_at_least_ms;
   int64_t before_ms = 0;
+  int64_t more_at_ms = kNever;
   int64_t count = 0;
   for (const auto& [at_ms, key] : by_time) {
+    const int64_t old_at_ms =
+        at_ms + (count < beyond ? options_.keep_requests_at_least_ms : options_.keep_requests_ms);
     const bool goes = at_ms <= old_ms || (count < beyond && at_ms <= young_ms);
-    if (!goes || count++ >= kForgottenAtOnce) break;
+    if (!goes || count++ >= kForgottenAtOnce) {
+      more_at_ms = old_at_ms;
+      break;
+    }
     before_ms = at_ms + 1;
   }
-  if (before_ms == 0) return;
+  if (before_ms == 0) return more_at_ms;
   HistoryEvent event = NewEvent();
   event.mutable_requests_forgotten()->set_before_ms(before_ms);
   Emit(std::move(event));
+  return more_at_ms;
 }
 
 }  // namespace tanren::coordinator

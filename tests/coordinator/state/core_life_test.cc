@@ -1,4 +1,6 @@
 // A job's life: what agents report moves it, and what people ask of it.
+#include <limits>
+
 #include "gtest/gtest.h"
 #include "tests/coordinator/state/core_driver.h"
 
@@ -374,6 +376,23 @@ TEST(CoreLife, NoMoreEndedJobsAreKeptThanAsked) {
   driver.Wait(7'000, {"a"});
   EXPECT_EQ(driver.core->cluster().jobs.size(), 3u);
   EXPECT_EQ(driver.core->cluster().jobs.begin()->first, 8u);
+}
+
+TEST(CoreLife, WhatHasEndedIsForgottenInTimeThoughNothingElseHappens) {
+  CoreOptions options = CoreDriver::Options();
+  options.keep_ended_ms = 100'000;
+  options.keep_requests_ms = 200'000;
+  CoreDriver driver(options);
+  driver.Cancel(driver.SubmitOne());
+  driver.Wait(90'000);
+  EXPECT_EQ(driver.core->cluster().jobs.size(), 1u);
+  driver.Wait(12'000);
+  EXPECT_TRUE(driver.core->cluster().jobs.empty());
+  EXPECT_FALSE(driver.core->cluster().requests.empty());
+  EXPECT_GE(driver.core->NextTick(), driver.now.steady_ms + 90'000) << "it looks without end";
+  driver.Wait(100'000);
+  EXPECT_TRUE(driver.core->cluster().requests.empty());
+  EXPECT_EQ(driver.core->NextTick(), std::numeric_limits<int64_t>::max());
 }
 
 }  // namespace
