@@ -47,6 +47,8 @@ struct Arguments {
   int64_t keep_ended_jobs = 100'000;
   bool check = false;
   TlsOptions tls;
+  int64_t waiting_jobs = 100'000;
+  int64_t waiting_jobs_of_user = 20'000;
   std::filesystem::path backup;
 };
 
@@ -170,6 +172,8 @@ int Serve(const Arguments& arguments) {
 int Main(int argc, char** argv) {
   CLI::App program{"The daemon that owns jobs, machines and their history."};
   program.set_version_flag("--version", VersionText("tanren-coordinator"));
+  options.loop.core.waiting_jobs = arguments.waiting_jobs;
+  options.loop.core.waiting_jobs_of_user = arguments.waiting_jobs_of_user;
   Arguments arguments;
   arguments.state = DefaultState();
   program.add_option("--state", arguments.state, "Folder of the history, tokens and endpoint")
@@ -219,3 +223,13 @@ int Main(int argc, char** argv) {
 }  // namespace tanren::coordinator
 
 int main(int argc, char** argv) { return tanren::coordinator::Main(argc, argv); }
+  program
+      .add_option("--waiting-jobs", arguments.waiting_jobs,
+                  "Further submissions are refused; 0: any number may wait")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
+      ->capture_default_str();
+  program
+      .add_option("--waiting-jobs-of-user", arguments.waiting_jobs_of_user,
+                  "Likewise, of each user without a quota that says how many (tanren admin quota)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
+      ->capture_default_str();

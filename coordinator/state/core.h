@@ -42,6 +42,10 @@ struct CoreOptions {
   int64_t keep_requests_ms = 7LL * 24 * 3600 * 1000;
   int64_t keep_requests = 1'000'000;
   int64_t keep_requests_at_least_ms = 3'600'000;
+  // Jobs that may wait at once, of all users together and of one whose quota says nothing else:
+  // each is in memory. 0: any number.
+  int64_t waiting_jobs = 0;
+  int64_t waiting_jobs_of_user = 0;
   std::string default_launcher = "local";
   bool allow_commands = false;
   RestartPolicy default_restart;  // what a job's own leaves at 0
@@ -245,11 +249,11 @@ class Core {
   std::map<uint64_t, int64_t> limit_of_;
   std::set<std::pair<int64_t, uint64_t>> back_offs_;  // wall, by our own reckoning
   int64_t next_pass_ms_ = 0;
+  int64_t next_forget_ms_ = 0;  // when something that has ended is too old, or too many
   int64_t last_pass_ms_ = 0;
   bool passed_ = false;
   bool started_ = false;
   int64_t place_from_ms_ = 0;
-  int64_t next_forget_ms_ = 0;  // when something that has ended is too old, or too many
   // Wall time goes on from the start by the steady clock: nobody who sets the clock hastens or
   // delays anything.
   int64_t wall_offset_ms_ = 0;

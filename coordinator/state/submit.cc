@@ -99,15 +99,25 @@ absl::Status Core::CheckDependencies(const JobSpec& spec) const {
 }
 
 absl::Status Core::CheckPendingQuota(const Job& job, int64_t more) const {
+  const auto all = static_cast<int64_t>(cluster_.pending.size());
+  if (options_.waiting_jobs > 0 && all + more > options_.waiting_jobs) {
+    return absl::ResourceExhaustedError(fmt::format(
+        "{} jobs may wait here, of all users together: {} wait, {} more were submitted. Submit "
+        "them when fewer wait, or have the coordinator started with a greater --waiting-jobs",
+        options_.waiting_jobs, all, more));
+  }
   for (const std::string& subject : SubjectsOf(job)) {
     const auto quota = cluster_.quotas.find(subject);
-    if (quota == cluster_.quotas.end() || quota->second.pending_jobs() == 0) continue;
+    int64_t limit = quota == cluster_.quotas.end() ? 0 : quota->second.pending_jobs();
+    if (limit == 0 && subject.starts_with(kUserPrefix)) limit = options_.waiting_jobs_of_user;
+    if (limit == 0) continue;
     const auto pending = cluster_.pending_of.find(subject);
     const int64_t now = pending == cluster_.pending_of.end() ? 0 : pending->second;
-    if (now + more <= quota->second.pending_jobs()) continue;
-    return absl::ResourceExhaustedError(
-        fmt::format("{} may have {} jobs waiting: {} wait, {} more were submitted", subject,
-                    quota->second.pending_jobs(), now, more));
+    if (now + more <= limit) continue;
+    return absl::ResourceExhaustedError(fmt::format(
+        "{0} may have {1} jobs waiting: {2} wait, {3} more were submitted. Submit them when fewer "
+        "wait, or ask an administrator for more (tanren admin quota {0} --waiting N)",
+        subject, limit, now, more));
   }
   return absl::OkStatus();
 }

@@ -226,6 +226,58 @@ TEST(CoreSubmit, NoMoreJobsWaitThanTheQuotaAllows) {
   EXPECT_TRUE(driver.Submit(spec).ok());
 }
 
+TEST(CoreSubmit, NoMoreJobsWaitThanOneUserAndAllTogetherMayHave) {
+  CoreOptions options = CoreDriver::Options();
+  options.waiting_jobs = 5;
+  options.waiting_jobs_of_user = 3;
+  CoreDriver driver(options);
+  JobSpec spec = CoreDriver::Spec();
+  spec.set_array_size(3);
+  ASSERT_TRUE(driver.Submit(spec).ok());
+  spec.set_array_size(0);
+  absl::Status refused = driver.Submit(spec);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(driver.outcome.commit.empty());
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("user/alice may have 3 jobs waiting: 3 wait, 1 more were submitted"));
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("tanren admin quota user/alice --waiting N"));
+  // A quota of their own says more, or less.
+  Quota quota;
+  quota.set_subject("user/alice");
+  quota.set_pending_jobs(4);
+  ASSERT_TRUE(driver.Step(SetQuotaInput{quota}).status.ok());
+  EXPECT_TRUE(driver.Submit(spec).ok());
+  EXPECT_FALSE(driver.Submit(spec).ok());
+  EXPECT_TRUE(driver.Submit(spec, "", "bob").ok());
+  refused = driver.Submit(spec, "", "bob");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("5 jobs may wait here, of all users together: 5 wait"));
+  driver.Cancel(1);
+  EXPECT_TRUE(driver.Submit(spec, "", "bob").ok());
+}
+
+TEST(CoreSubmit, AChangeOfAJobOfThePastSaysThatItWas) {
+  CoreOptions options = CoreDriver::Options();
+  options.keep_ended_jobs = 0;
+  CoreDriver driver(options);
+  const uint64_t job = driver.SubmitOne();
+  driver.Cancel(job);
+  driver.Step(TickInput{});
+  ASSERT_EQ(driver.core->cluster().FindJob(job), nullptr);
+  const auto cancel = [&](uint64_t number) {
+    return driver.Change(ChangeJobInput::Kind::kCancel, number);
+  };
+  EXPECT_EQ(cancel(job).code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(cancel(job).message()),
+              HasSubstr("job 1 is of the past: it has ended and was forgotten"));
+  for (const uint64_t never : {uint64_t{0}, job + 1}) {
+    EXPECT_EQ(cancel(never).code(), absl::StatusCode::kNotFound);
+    EXPECT_THAT(std::string(cancel(never).message()), HasSubstr("no job has that number yet"));
+  }
+}
+
 struct SpecCase {
   const char* says;  // in the error
   void (*change)(JobSpec&);
