@@ -47,6 +47,9 @@ absl::StatusOr<std::unique_ptr<Loop>> Loop::Start(LoopOptions options, OpenStore
                                                   LoopListener listener) {
   std::unique_ptr<Loop> loop(new Loop(std::move(options), std::move(open), std::move(listener)));
   TANREN_RETURN_IF_ERROR(loop->Open());
+  // On a full disk it shows what there is, says from the beginning that it takes nothing, and goes
+  // on once there is room.
+  if (const absl::Status writable = loop->ProbeWrite(); !writable.ok()) loop->Fail(writable);
   loop->thread_ = std::thread([loop = loop.get()] { loop->Run(); });
   return loop;
 }

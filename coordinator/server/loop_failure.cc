@@ -56,7 +56,8 @@ void Loop::Reopen() {
   listener_.rejoin();
 }
 
-// Something that changes nothing, so that agents aren't told of a recovery that isn't one.
+// Something that changes nothing, so that agents aren't told of a recovery that isn't one. SQLite
+// writes no record over an equal one: it is taken away and put back.
 absl::Status Loop::ProbeWrite() {
   TANREN_ASSIGN_OR_RETURN(const std::vector<Record> records, store_->Records());
   const auto ledger = std::find_if(records.begin(), records.end(), [](const Record& record) {
@@ -64,7 +65,7 @@ absl::Status Loop::ProbeWrite() {
   });
   if (ledger == records.end()) return absl::OkStatus();
   Commit commit;
-  commit.records.push_back(*ledger);
+  commit.records = {{RecordKind::kLedger, ledger->key, "", /*erase=*/true}, *ledger};
   return store_->Write(commit);
 }
 

@@ -1,4 +1,5 @@
 // tanren-coordinator: the daemon that owns jobs, machines and their history.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@
 #include "coordinator/wire/protocol.h"
 #include "fmt/format.h"
 #include "runtime/base/build.h"
+#include "runtime/base/descriptor.h"
 #include "runtime/base/error.h"
 #include "runtime/base/file.h"
 #include "runtime/base/log.h"
@@ -45,10 +47,10 @@ struct Arguments {
   bool allow_commands = false;
   int keep_ended_days = 30;
   int64_t keep_ended_jobs = 100'000;
-  bool check = false;
-  TlsOptions tls;
   int64_t waiting_jobs = 100'000;
   int64_t waiting_jobs_of_user = 20'000;
+  bool check = false;
+  TlsOptions tls;
   std::filesystem::path backup;
 };
 
@@ -87,13 +89,44 @@ int RestoreFrom(const Arguments& arguments) {
   return 0;
 }
 
+// The file that tells programs of this machine where the coordinator listens.
+class EndpointFile {
+ public:
+  EndpointFile(const std::filesystem::path& folder, const std::string& address)
+      : path_(folder / "endpoint"), text_(address + "\n") {}
+
+  // On a full disk it is written over what an earlier start left. Where that can't be either it is
+  // to be tried again.
+  absl::Status Write() {
+    absl::Status status = WriteFileAtomically(path_, text_);
+    if (!status.ok() && WriteInPlace()) status = absl::OkStatus();
+    is_written_ = status.ok();
+    return status;
+  }
+  bool is_written() const { return is_written_; }
+
+ private:
+  bool WriteInPlace() {
+    const Descriptor file(open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
+    const auto size = static_cast<ssize_t>(text_.size());
+    return file.is_open() && pwrite(file.get(), text_.data(), text_.size(), 0) == size &&
+           ftruncate(file.get(), size) == 0 && fsync(file.get()) == 0;
+  }
+
+  const std::filesystem::path path_;
+  const std::string text_;
+  bool is_written_ = false;
+};
+
 // Waits for SIGTERM or SIGINT, or until the store has failed for good.
 // Meanwhile certificates are looked at, at SIGHUP at once.
-absl::Status WaitForEnd(const sigset_t& signals, Server& server, ServerCertificates* certificates) {
+absl::Status WaitForEnd(const sigset_t& signals, Server& server, EndpointFile& endpoint,
+                        ServerCertificates* certificates) {
   while (true) {
     const timespec second{1, 0};
     const int signal = sigtimedwait(&signals, nullptr, &second);
     if (certificates != nullptr) certificates->Look(SystemNow().wall_ms);
+    if (!endpoint.is_written()) endpoint.Write().IgnoreError();
     if (signal > 0 && signal != SIGHUP) {
       LogInfo("signal {}: going down", signal);
       return absl::OkStatus();
@@ -139,6 +172,8 @@ int Serve(const Arguments& arguments) {
   options.loop.core.allow_commands = arguments.allow_commands;
   options.loop.core.keep_ended_ms = arguments.keep_ended_days * kDayMs;
   options.loop.core.keep_ended_jobs = arguments.keep_ended_jobs;
+  options.loop.core.waiting_jobs = arguments.waiting_jobs;
+  options.loop.core.waiting_jobs_of_user = arguments.waiting_jobs_of_user;
   options.loop.keep_events_ms = arguments.keep_ended_days * kDayMs;
   options.folder = arguments.state;
   auto open = [state = arguments.state, lock = std::shared_ptr<const LockFile>()]() mutable
@@ -151,16 +186,25 @@ int Serve(const Arguments& arguments) {
     return store;
   };
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(std::move(options), open);
+  if (absl::IsResourceExhausted(server.status())) {
+    return Complain(kCantStart,
+                    Annotate(server.status(), fmt::format("it can't begin before there is room on "
+                                                          "the disk of {}: free some, and start it "
+                                                          "again",
+                                                          arguments.state.string())));
+  }
   if (!server.ok()) return Complain(kCantStart, server.status());
-  const absl::Status written =
-      WriteFileAtomically(arguments.state / "endpoint", (*server)->address() + "\n");
-  if (!written.ok()) return Complain(kCantStart, written);
+  EndpointFile endpoint(arguments.state, (*server)->address());
+  if (const absl::Status written = endpoint.Write(); !written.ok()) {
+    LogWarning("programs of this machine don't find it by itself yet: {}",
+               std::string(written.message()));
+  }
   LogInfo("tanren-coordinator {} listens on {}, state in {}", kVersion, (*server)->address(),
           arguments.state.string());
   if (const absl::Status metrics = ServeMetrics(arguments, **server); !metrics.ok()) {
     return Complain(kCantStart, metrics);
   }
-  const absl::Status ended = WaitForEnd(signals, **server, security->certificates.get());
+  const absl::Status ended = WaitForEnd(signals, **server, endpoint, security->certificates.get());
   // SIGALRM's default ends the process, should anything below hang.
   alarm(kShutdownSeconds);
   (*server)->Shutdown();
@@ -172,8 +216,6 @@ int Serve(const Arguments& arguments) {
 int Main(int argc, char** argv) {
   CLI::App program{"The daemon that owns jobs, machines and their history."};
   program.set_version_flag("--version", VersionText("tanren-coordinator"));
-  options.loop.core.waiting_jobs = arguments.waiting_jobs;
-  options.loop.core.waiting_jobs_of_user = arguments.waiting_jobs_of_user;
   Arguments arguments;
   arguments.state = DefaultState();
   program.add_option("--state", arguments.state, "Folder of the history, tokens and endpoint")
@@ -203,6 +245,16 @@ int Main(int argc, char** argv) {
                   "At most so many of them, the newest: each takes some 5 KB of memory")
       ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
       ->capture_default_str();
+  program
+      .add_option("--waiting-jobs", arguments.waiting_jobs,
+                  "Further submissions are refused; 0: any number may wait")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
+      ->capture_default_str();
+  program
+      .add_option("--waiting-jobs-of-user", arguments.waiting_jobs_of_user,
+                  "Likewise, of each user without a quota that says how many (tanren admin quota)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
+      ->capture_default_str();
   program.add_flag("--check", arguments.check, "Checks the history, and ends");
   CLI::App* restore =
       program.add_subcommand("restore", "Puts a backup where there is no history yet");
@@ -223,13 +275,3 @@ int Main(int argc, char** argv) {
 }  // namespace tanren::coordinator
 
 int main(int argc, char** argv) { return tanren::coordinator::Main(argc, argv); }
-  program
-      .add_option("--waiting-jobs", arguments.waiting_jobs,
-                  "Further submissions are refused; 0: any number may wait")
-      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
-      ->capture_default_str();
-  program
-      .add_option("--waiting-jobs-of-user", arguments.waiting_jobs_of_user,
-                  "Likewise, of each user without a quota that says how many (tanren admin quota)")
-      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000'000}))
-      ->capture_default_str();

@@ -40,8 +40,14 @@ absl::StatusOr<LockFile> LockFile::Take(const std::filesystem::path& path) {
   }
   const std::string holder =
       fmt::format("process {} on host {}\n", getpid(), telemetry::HostName());
-  if (ftruncate(lock.descriptor_, 0) != 0 || pwrite(lock.descriptor_, holder.data(), holder.size(),
-                                                    0) != static_cast<ssize_t>(holder.size())) {
+  // Over what is there, so that a full disk has room for it. Where it has none the lock holds all
+  // the same: who asks isn't told who has it.
+  const bool written = pwrite(lock.descriptor_, holder.data(), holder.size(), 0) ==
+                       static_cast<ssize_t>(holder.size());
+  if (!written && errno != ENOSPC && errno != EDQUOT) {
+    return absl::ErrnoToStatus(errno, fmt::format("{}: can't write", path.string()));
+  }
+  if (ftruncate(lock.descriptor_, written ? static_cast<off_t>(holder.size()) : 0) != 0) {
     return absl::ErrnoToStatus(errno, fmt::format("{}: can't write", path.string()));
   }
   return lock;

@@ -140,6 +140,26 @@ TEST(WriteFailure, AFullDiskEndsNoLeaseAndGoesOnWhenThereIsRoom) {
   EXPECT_NE(coordinator.Submit("no-room", &status), 0u) << status.error_message();
 }
 
+TEST(WriteFailure, ACoordinatorThatBeginsOnAFullDiskShowsWhatThereIsUntilThereIsRoom) {
+  CoordinatorUnderTest coordinator;
+  coordinator.Start(Reopening(50));
+  const uint64_t job = coordinator.Submit("before");
+  coordinator.Stop();
+  coordinator.SetDiskFull(true);
+  coordinator.Start(Reopening(50));
+  EXPECT_FALSE(StatusOf(coordinator).accepting()) << "nothing had to be written so far";
+  EXPECT_TRUE(BecomesHealth(coordinator, 2));
+  EXPECT_EQ(coordinator.Get(job).id(), job);
+  grpc::Status status;
+  EXPECT_EQ(coordinator.Submit("no-room", &status), 0u);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_NE(status.error_message().find("can't be written"), std::string::npos)
+      << status.error_message();
+  coordinator.SetDiskFull(false);
+  EXPECT_TRUE(Eventually([&] { return StatusOf(coordinator).accepting(); }));
+  EXPECT_NE(coordinator.Submit("no-room", &status), 0u) << status.error_message();
+}
+
 TEST(WriteFailure, AnAgentThatConnectsAgainKeepsItsLeaseThoughTheDiskIsFull) {
   CoordinatorUnderTest coordinator;
   coordinator.Start(Reopening(50));

@@ -125,6 +125,28 @@ class FullStoreTest(ProgramsTest):
             self.assertEqual(names.get(number), name)
         self.assertEqual(len(set(names.values())), len(names))
 
+    def test_a_coordinator_that_begins_without_room_shows_what_there_is_and_goes_on_when_there_is_some(self):
+        coordinator = self.start_coordinator()
+        number = self.submit("before")
+        self.assertIsInstance(number, int)
+        kill(coordinator.pid, signal.SIGKILL)
+        coordinator.wait()
+        self.fill()
+        self.start("tanren-coordinator", "--state", self.state, "--listen", "127.0.0.1:0", "--allow-commands")
+        wait_until(lambda: self.tanren.run("--json", "status").stdout, "it answers", every=0.1)
+        self.assertRegex(self.problem(), "nothing is acknowledged.*(full|No space)")
+        self.assertEqual([job["spec"]["name"] for job in self.tanren.ask("jobs")["jobs"]], ["before"])
+        self.assertIn("It is held", self.tanren.run("explain", number).stdout)
+        watching = self.tanren.start("watch", "--from", 1, stdout=subprocess.PIPE, text=True)
+        self.processes.append(watching)
+        self.addCleanup(watching.stdout.close)
+        wait_until(lambda: f"job {number}" in watching.stdout.readline(), "what has happened is shown")
+        said = self.submit("refused", "--patience", 3)
+        self.assertRegex(str(said), "can't answer: nothing is acknowledged.*(full|No space)")
+        self.filler.unlink()
+        self.assertIsInstance(self.submit("after"), int)
+        self.assertEqual(sorted(job["spec"]["name"] for job in self.tanren.ask("jobs")["jobs"]), ["after", "before"])
+
     def test_a_refusal_says_why(self):
         self.start_coordinator()
         self.assertIsInstance(self.submit("before"), int)
