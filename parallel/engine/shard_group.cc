@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "runtime/base/error.h"
+#include "runtime/kernels/device_copy.h"
 
 namespace tanren::parallel {
 namespace {
@@ -80,7 +81,7 @@ void ShardGroup::StartGather() {
   gathered_version_ = shard_._version();
   const ElementRange mine = layout_.RangeOf(comm_.rank());
   const at::Tensor slot = whole_.flat().narrow(0, mine.begin, mine.size());
-  slot.copy_(shard_);
+  kernels::Assign(slot, shard_);
   gathering_ = comm_.AllGather(whole_.flat(), slot, name_);
 }
 
@@ -121,7 +122,7 @@ void ShardGroup::AddGradient(int index, const at::Tensor& gradient) {
   } else if (written_[index]) {
     view.add_(gradient);
   } else {
-    view.copy_(gradient);
+    kernels::Assign(view, gradient);
   }
   written_[index] = true;
 }

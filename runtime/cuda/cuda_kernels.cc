@@ -3,6 +3,7 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
@@ -108,6 +109,36 @@ class CudaKernels final : public kernels::DeviceKernels {
     Do("the logits' derivatives", logits_RV, [&](cudaStream_t stream) {
       return LaunchLogitDerivatives(*ElementTypeOf(dtype), task, stream);
     });
+  }
+
+  void Convert(const at::Tensor& from, const at::Tensor& to) const override {
+    Do("a conversion", from, [&](cudaStream_t stream) {
+      return LaunchConvert(*ElementTypeOf(from.scalar_type()), Data(from),
+                           *ElementTypeOf(to.scalar_type()), Data(to), from.numel(), stream);
+    });
+  }
+
+  void AdamW(const at::Tensor& master, const at::Tensor& gradient, const at::Tensor& mean,
+             const at::Tensor& square, const kernels::AdamWNumbers& numbers,
+             const at::Tensor& inverse_scale) const override {
+    const auto floats = [](const at::Tensor& x) { return static_cast<float*>(Data(x)); };
+    const auto step = static_cast<double>(numbers.step);
+    const double rate = numbers.learning_rate;
+    AdamWArguments task{};
+    task.master = floats(master);
+    task.gradient = floats(gradient);
+    task.mean = floats(mean);
+    task.square = floats(square);
+    task.count = master.numel();
+    task.inverse_scale = floats(inverse_scale);
+    task.beta1 = static_cast<float>(numbers.beta1);
+    task.beta2 = static_cast<float>(numbers.beta2);
+    task.epsilon = static_cast<float>(numbers.epsilon);
+    task.keep = static_cast<float>(1 - rate * numbers.decay);
+    task.step_size = static_cast<float>(rate / (1 - std::pow(numbers.beta1, step)));
+    task.inverse_root_correction2 =
+        static_cast<float>(1 / std::sqrt(1 - std::pow(numbers.beta2, step)));
+    Do("AdamW", master, [&](cudaStream_t stream) { return LaunchAdamW(task, stream); });
   }
 
   at::Tensor SumOfSquares(const at::Tensor& x) const override {

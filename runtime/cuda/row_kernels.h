@@ -71,6 +71,25 @@ cudaError_t LaunchLogitStatistics(const LogitArguments& logits, cudaStream_t str
 cudaError_t LaunchLogitDerivatives(ElementType type, const LogitArguments& logits,
                                    cudaStream_t stream);
 
+// `count` elements, contiguous.
+cudaError_t LaunchConvert(ElementType from_type, const void* from, ElementType to_type, void* to,
+                          int64_t count, cudaStream_t stream);
+
+// See kernels::DeviceKernels::AdamW, whose numbers these are made of.
+struct AdamWArguments {
+  float* master;
+  const float* gradient;
+  float* mean;
+  float* square;
+  int64_t count;
+  const float* inverse_scale;  // null: the gradient is as it should be
+  float beta1, beta2, epsilon;
+  float keep;                      // 1 − learning rate · decay
+  float step_size;                 // learning rate / (1 − beta1^step)
+  float inverse_root_correction2;  // 1 / √(1 − beta2^step)
+};
+cudaError_t LaunchAdamW(const AdamWArguments& task, cudaStream_t stream);
+
 // sum = Σ x², by way of `partials` [kSquaresPartials].
 inline constexpr int kSquaresPartials = 1024;
 cudaError_t LaunchSumOfSquares(const float* x, int64_t count, double* partials, double* sum,

@@ -16,6 +16,10 @@ at::Tensor ToDevice(const at::Tensor& tensor, at::Device device);
 // a step says why, and tests/trainer/loop/device_step_test.cc counts it.
 at::Tensor ToHost(const at::Tensor& tensor);
 
+// to.copy_(from), both of one device and size; between two dtypes on a GPU at the speed of its
+// memory.
+void Assign(const at::Tensor& to, const at::Tensor& from);
+
 }  // namespace tanren::kernels
 
 #endif  // TANREN_RUNTIME_KERNELS_DEVICE_COPY_H_

@@ -11,6 +11,11 @@
 
 namespace tanren::kernels {
 
+struct AdamWNumbers {
+  double learning_rate, beta1, beta2, epsilon, decay;
+  int64_t step;  // from 1
+};
+
 // Tensors are fp32, fp16 or bf16, one type in a call, contiguous and on one device unless said;
 // results are computed in fp32 and rounded once. Throws Error (kInternal) with CUDA's words where a
 // launch fails.
@@ -49,6 +54,15 @@ class DeviceKernels {
                                 const RowStatistics& statistics, const at::Tensor& d_logprob_R,
                                 const at::Tensor& d_entropy_R, double temperature,
                                 at::ScalarType dtype) const = 0;
+
+  // to = from, of another dtype.
+  virtual void Convert(const at::Tensor& from, const at::Tensor& to) const = 0;
+
+  // One step of AdamW over flat fp32 tensors of one size, as at::_fused_adamw_ makes it; the
+  // gradient is divided by `inverse_scale` where that is defined, and stays as it was.
+  virtual void AdamW(const at::Tensor& master, const at::Tensor& gradient, const at::Tensor& mean,
+                     const at::Tensor& square, const AdamWNumbers& numbers,
+                     const at::Tensor& inverse_scale) const = 0;
 
   // Σ x² of a contiguous fp32 tensor in fp64, always in the same order; [] fp64 on its device.
   virtual at::Tensor SumOfSquares(const at::Tensor& x) const = 0;

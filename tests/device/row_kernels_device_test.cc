@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
@@ -76,6 +77,43 @@ TEST(SumOfSquaresOnDevice, IsThatOfTheCpuAndAlwaysTheSame) {
     const double exact = ToHost(x).to(at::kDouble).square().sum().item<double>();
     EXPECT_NEAR(sum, exact, 1e-12 * exact);
     EXPECT_EQ(sum, kernels->SumOfSquares(x).item<double>());
+  }
+}
+
+TEST_P(RowKernelsOnDevice, ConversionsRoundAsLibtorchs) {
+  for (const at::ScalarType other : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    for (const int64_t count : {4096, 1003}) {
+      const at::Tensor from = OnDevice(at::randn({count}));
+      const at::Tensor to = at::full({count}, NAN, from.options().dtype(other));
+      Assign(to, from);
+      EXPECT_TRUE(at::equal(ToHost(to), ToHost(from).to(other))) << other << " " << count;
+    }
+  }
+}
+
+TEST(AdamWOnDevice, StepsAreThoseOfLibtorchOnTheCpu) {
+  if (OwnWorld() == nullptr) GTEST_SKIP() << "no GPU, or no CUDA module";
+  at::manual_seed(7);
+  for (const int64_t count : {2052, 33}) {
+    const at::Tensor start = at::randn({count});
+    at::Tensor master = start.clone(), mean = at::zeros({count}), square = at::zeros({count});
+    const auto there = [](const at::Tensor& x) { return x.to(OwnWorld()->device()).clone(); };
+    const at::Tensor ours = there(master), our_mean = there(mean), our_square = there(square);
+    const DeviceKernels* const kernels = DeviceKernelsFor(ours);
+    if (kernels == nullptr) GTEST_SKIP() << "no GPU, or no CUDA module";
+    for (int64_t step = 1; step <= 4; ++step) {
+      const at::Tensor gradient = at::randn({count}), scale = at::full({}, 3.0f);
+      kernels->AdamW(ours, there(gradient), our_mean, our_square,
+                     {1e-2, 0.9, 0.95, 1e-8, 0.1, step}, there(scale));
+      at::Tensor own_gradient = gradient.clone();
+      at::_fused_adamw_({master}, {own_gradient}, {mean}, {square}, {},
+                        {at::full({}, static_cast<float>(step))}, 1e-2, 0.9, 0.95, 0.1, 1e-8,
+                        /*amsgrad=*/false, /*maximize=*/false, scale);
+    }
+    EXPECT_TRUE(at::allclose(ToHost(ours), master, 1e-5, 1e-6));
+    EXPECT_TRUE(at::allclose(ToHost(our_mean), mean, 1e-5, 1e-6));
+    EXPECT_TRUE(at::allclose(ToHost(our_square), square, 1e-5, 1e-6));
+    EXPECT_FALSE(at::allclose(master, start, 1e-3, 1e-3));
   }
 }
 
