@@ -51,6 +51,7 @@ AgentOutcome Agent::Run(int signals) {
     TakeSignals(signals);
     if (std::exchange(replace_, false)) return AgentOutcome::kReplace;
     connection_.Act(SteadyMs());
+    metrics_.SetCertificateEnd(connection_.certificate_expires_ms());
     TakeEvents(SteadyMs());
     if (parts_changed_.exchange(false)) {
       std::vector<PartReport> parts = launcher_.Parts();

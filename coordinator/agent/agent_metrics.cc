@@ -73,6 +73,15 @@ void AgentMetrics::SetConnected(bool connected) {
   connected_.Set(connected ? 1 : 0);
 }
 
+void AgentMetrics::SetCertificateEnd(int64_t expires_ms) {
+  if (expires_ms == 0) return;
+  if (certificate_ == nullptr) {
+    certificate_ = &AddGauge(*registry_, "tanren_agent_certificate_expires_seconds",
+                             "When the certificate that this agent shows ends, since the epoch");
+  }
+  certificate_->Set(static_cast<double>(expires_ms) / 1000);
+}
+
 void AgentMetrics::SetParts(const std::vector<PartReport>& parts) {
   std::map<PartState, int> counts;
   for (const PartReport& part : parts) ++counts[part.state()];

@@ -30,6 +30,8 @@ class AgentMetrics {
   void CountStop() { stops_.Increment(); }
   // Seconds until the lease ends; negative once it has.
   void SetLease(double seconds) { lease_.Set(seconds); }
+  // Since the epoch; nothing is told of an agent that shows none (0).
+  void SetCertificateEnd(int64_t expires_ms);
   void SetParts(const std::vector<PartReport>& parts);
 
  private:
@@ -41,6 +43,7 @@ class AgentMetrics {
   prometheus::Counter& stops_;
   prometheus::Gauge& lease_;
   std::map<PartState, prometheus::Gauge*> parts_;
+  prometheus::Gauge* certificate_ = nullptr;  // made when there is one
   std::unique_ptr<prometheus::Exposer> exposer_;
 };
 

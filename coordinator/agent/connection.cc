@@ -11,6 +11,7 @@
 #include "coordinator/wire/file_stamp.h"
 #include "coordinator/wire/protocol.h"
 #include "runtime/base/build.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/log.h"
 
 namespace tanren::coordinator {
@@ -204,7 +205,8 @@ Connection::Connection(Channel channel, Node join, std::function<void()> wake,
       wake_(std::move(wake)),
       options_(options),
       stub_(Agents::NewStub(channel_.grpc())),
-      stamp_(StampOfFiles(channel_.endpoint())) {}
+      stamp_(StampOfFiles(channel_.endpoint())),
+      certificate_(channel_.endpoint().certificate_file, channel_.endpoint().key_file) {}
 
 Connection::~Connection() {
   if (attempt_ == nullptr) return;
@@ -213,13 +215,14 @@ Connection::~Connection() {
 }
 
 void Connection::Begin() {
+  Node join = join_;
+  join.set_certificate_expires_ms(certificate_.expires_ms());
   gone_ = std::make_shared<Gone>();
-  attempt_ =
-      std::shared_ptr<Attempt>(new Attempt(channel_, *stub_, join_, options_.node_key, wake_),
-                               [gone = gone_](Attempt* attempt) {
-                                 delete attempt;
-                                 gone->Happened();
-                               });
+  attempt_ = std::shared_ptr<Attempt>(new Attempt(channel_, *stub_, join, options_.node_key, wake_),
+                                      [gone = gone_](Attempt* attempt) {
+                                        delete attempt;
+                                        gone->Happened();
+                                      });
   attempt_->Begin(static_cast<double>(options_.hello_ms) / 1000);
 }
 
@@ -253,11 +256,12 @@ void Connection::ReadFilesAnew() {
 
 void Connection::Act(int64_t now_ms) {
   now_ms_ = now_ms;
+  const bool is_renewed = certificate_.Look(WallMs(), now_ms);
   if (attempt_ == nullptr) {
     if (now_ms < next_try_ms_) return;
     ReadFilesAnew();
     Begin();
-  } else if (open_ && now_ms >= heard_ms_ + options_.silence_ms) {
+  } else if (open_ && (is_renewed || now_ms >= heard_ms_ + options_.silence_ms)) {
     attempt_->Cancel();
     heard_ms_ = now_ms;
   }

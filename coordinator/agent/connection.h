@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "coordinator/agent/certificate_watch.h"
 #include "coordinator/wire/channel.h"
 #include "proto/coordinator.grpc.pb.h"
 
@@ -35,7 +36,8 @@ struct ConnectionOptions {
   std::string node_key;      // goes with the join
 };
 
-// Reads the endpoint's files anew, where they have changed, before it begins a stream. Used by one
+// Reads the endpoint's files anew, where they have changed, before it begins a stream; for another
+// certificate it begins one within a minute. Used by one
 // thread; times are CLOCK_BOOTTIME, milliseconds.
 class Connection {
  public:
@@ -56,6 +58,8 @@ class Connection {
   std::vector<ConnectionEvent> Take();
 
   bool is_open() const { return open_; }
+  // Of the certificate that it shows, since the epoch; 0: none.
+  int64_t certificate_expires_ms() const { return certificate_.expires_ms(); }
   // Ends the stream that is open, to begin another after the longest wait.
   void Leave();
   // Dropped while no stream is open. A report replaces one that waits to be sent.
@@ -77,6 +81,7 @@ class Connection {
   const ConnectionOptions options_;
   std::unique_ptr<Agents::Stub> stub_;
   std::string stamp_;  // of the channel's files
+  CertificateWatch certificate_;
   std::shared_ptr<Attempt> attempt_;
   std::shared_ptr<Gone> gone_;  // of attempt_
   bool open_ = false;

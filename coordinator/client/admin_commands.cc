@@ -12,6 +12,7 @@
 #include "coordinator/client/node_text.h"
 #include "coordinator/client/table.h"
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 
 namespace tanren::coordinator {
 namespace {
@@ -28,7 +29,7 @@ absl::StatusOr<int> ChangeNode(const CommonOptions& common, NodeMethod method,
     fmt::print("{}\n", JsonLine(reply.node()));
   } else {
     fmt::print("node {}: {}\n", request.node(),
-               reply.has_node() ? NodeStateText(reply.node()) : "removed");
+               reply.has_node() ? NodeStateText(reply.node(), WallMs()) : "removed");
   }
   return kDone;
 }

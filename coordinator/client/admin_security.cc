@@ -133,8 +133,8 @@ absl::StatusOr<int> RenewCertificates(const InitTlsOptions& options) {
   TANREN_RETURN_IF_ERROR(RenewTls(options));
   fmt::print(
       "{0}: new certificates of {1} days, by the same authority\n"
-      "A coordinator that is given {0}/coordinator.crt takes it within seconds; agents and people\n"
-      "go on with the old ones until these end, and take new ones when they connect anew.\n",
+      "A coordinator that is given {0}/coordinator.crt takes it within seconds, an agent its own\n"
+      "within a minute; copies of the old ones are good until they end.\n",
       options.folder.string(), options.valid_days);
   return kDone;
 }

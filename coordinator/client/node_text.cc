@@ -15,6 +15,10 @@
 namespace tanren::coordinator {
 namespace {
 
+constexpr int64_t kDayMs = 24LL * 3600 * 1000;
+// How long before their end certificates are spoken of.
+constexpr int64_t kWarnDays = 30;
+
 std::string GpuName(const Node& node) { return node.gpus().empty() ? "" : node.gpus(0).name(); }
 
 std::string UsedOf(double free, double all) { return fmt::format("{:g}/{:g}", all - free, all); }
@@ -32,12 +36,21 @@ std::string LabelsText(const Node& node) {
   return absl::StrJoin(sorted, " ", absl::PairFormatter("="));
 }
 
+std::string EndsText(int64_t ends_ms, int64_t now_ms) {
+  if (ends_ms <= now_ms) return "has ended";
+  return fmt::format("ends in {} days", (ends_ms - now_ms) / kDayMs);
+}
+
 }  // namespace
 
-std::string NodeStateText(const Node& node) {
+std::string NodeStateText(const Node& node, int64_t now_ms) {
   std::string text = absl::AsciiStrToLower(Node::State_Name(node.state()));
   if (node.draining()) text += ", draining";
   if (!node.drain_reason().empty()) text += ": " + node.drain_reason();
+  const int64_t ends = node.certificate_expires_ms();
+  if (ends != 0 && ends - now_ms < kWarnDays * kDayMs) {
+    text += ", its certificate " + EndsText(ends, now_ms);
+  }
   return text;
 }
 
@@ -46,7 +59,7 @@ std::string RenderNodes(const ListNodesReply& reply, int64_t now_ms, int width) 
                ">HEARD"});
   for (const NodeUse& use : reply.nodes()) {
     const Node& node = use.node();
-    table.Add({node.name(), NodeStateText(node),
+    table.Add({node.name(), NodeStateText(node, now_ms),
                node.gpus().empty() ? "" : UsedOf(use.free().gpus(), node.gpus_size()),
                GpuName(node), UsedOf(use.free().cpu_millis() / 1000.0, node.cpu_millis() / 1000.0),
                FormatBytes(static_cast<uint64_t>(use.free().memory_bytes())), node.rack(),
@@ -63,10 +76,12 @@ std::string DescribeStatus(const StatusReply& status, const std::string& address
     text += fmt::format("takes no jobs: {}\n", ForTerminal(status.problem()));
   }
   if (const int64_t ends = status.certificate_expires_ms(); ends != 0) {
-    constexpr int64_t kDayMs = 24LL * 3600 * 1000;
-    text += ends <= now_ms
-                ? "certificate  has ended: nobody connects any more\n"
-                : fmt::format("certificate  ends in {} days\n", (ends - now_ms) / kDayMs);
+    text += fmt::format("certificate  {}{}\n", EndsText(ends, now_ms),
+                        ends <= now_ms ? ": nobody connects any more" : "");
+  }
+  if (const int64_t ends = status.agent_certificate_expires_ms(); ends != 0) {
+    text += fmt::format("agents       the first of their certificates, {}'s, {}\n",
+                        ForTerminal(status.agent_certificate_node()), EndsText(ends, now_ms));
   }
   text += fmt::format("nodes        {} up, {} silent, {} lost\n", status.nodes_up(),
                       status.nodes_silent(), status.nodes_lost());

@@ -12,8 +12,8 @@ namespace tanren::coordinator {
 // A line for each machine.
 std::string RenderNodes(const ListNodesReply& reply, int64_t now_ms, int width);
 
-// "up", "up, draining: a new disk".
-std::string NodeStateText(const Node& node);
+// "up", "up, draining: a new disk", "up, its certificate ends in 12 days".
+std::string NodeStateText(const Node& node, int64_t now_ms);
 
 std::string DescribeStatus(const StatusReply& status, const std::string& address, int64_t now_ms);
 

@@ -97,6 +97,11 @@ class Asked final : public prometheus::Collectable {
     Add("last_event", "Number of the last event", status.last_sequence(), families);
     Add("started_seconds", "When this process started, seconds since the epoch",
         static_cast<double>(status.started_ms()) / 1000, families);
+    if (status.agent_certificate_expires_ms() != 0) {
+      Add("agent_certificate_expires_seconds",
+          "When the first of the agents' certificates ends, since the epoch",
+          status.agent_certificate_expires_ms() / 1000, families);
+    }
     prometheus::MetricFamily& jobs = Family("jobs", "Jobs by state", families);
     for (int state = PENDING; state < JobState_ARRAYSIZE; ++state) {
       if (!JobState_IsValid(state)) continue;

@@ -32,6 +32,12 @@ void StatusCounts::Count(const Cluster& cluster) {
     if (node.state() == Node::SILENT) counted_.set_nodes_silent(counted_.nodes_silent() + 1);
     if (node.state() == Node::LOST) counted_.set_nodes_lost(counted_.nodes_lost() + 1);
     if (node.state() == Node::LOST) continue;
+    const int64_t ends = node.certificate_expires_ms();
+    const int64_t first = counted_.agent_certificate_expires_ms();
+    if (ends != 0 && (first == 0 || ends < first)) {
+      counted_.set_agent_certificate_expires_ms(ends);
+      counted_.set_agent_certificate_node(name);
+    }
     Add(node.gpus_size(), node.cpu_millis(), node.memory_bytes(), *counted_.mutable_capacity());
     const auto load = cluster.loads.find(name);
     if (load == cluster.loads.end() || node.draining() || node.state() != Node::UP) continue;

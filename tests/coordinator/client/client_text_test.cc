@@ -9,6 +9,7 @@
 #include "coordinator/client/job_options.h"
 #include "coordinator/client/job_text.h"
 #include "coordinator/client/json_text.h"
+#include "coordinator/client/node_text.h"
 #include "coordinator/client/quantities.h"
 #include "coordinator/client/table.h"
 #include "coordinator/wire/token_file.h"
@@ -24,6 +25,25 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
+
+TEST(Nodes, AreShownWithACertificateThatEndsSoon) {
+  constexpr int64_t kDayMs = 24LL * 3600 * 1000;
+  const int64_t now = 1'800'000'000'000;
+  Node node;
+  node.set_state(Node::UP);
+  EXPECT_EQ(NodeStateText(node, now), "up");
+  node.set_certificate_expires_ms(now + 40 * kDayMs);
+  EXPECT_EQ(NodeStateText(node, now), "up");
+  EXPECT_EQ(NodeStateText(node, now + 28 * kDayMs), "up, its certificate ends in 12 days");
+  EXPECT_EQ(NodeStateText(node, now + 40 * kDayMs), "up, its certificate has ended");
+
+  StatusReply status;
+  EXPECT_THAT(DescribeStatus(status, "head:7411", now), ::testing::Not(HasSubstr("certificate")));
+  status.set_agent_certificate_expires_ms(now + 12 * kDayMs);
+  status.set_agent_certificate_node("t3");
+  EXPECT_THAT(DescribeStatus(status, "head:7411", now),
+              HasSubstr("agents       the first of their certificates, t3's, ends in 12 days\n"));
+}
 
 TEST(Quantities, DurationsAreReadAsPeopleWriteThem) {
   EXPECT_EQ(ParseDuration("90s").value(), 90'000);
