@@ -111,6 +111,15 @@ class AttemptLog {
   uint32_t attempt_ = 0;
 };
 
+// The number of the job's first attempt after `attempt` of which there is anything to tell; 0: none
+// yet. A history that was restored numbers on from far beyond those of the past.
+uint32_t AttemptAfter(const Job& job, uint32_t attempt) {
+  for (const Attempt& earlier : job.earlier_attempts()) {
+    if (earlier.token().attempt() > attempt) return earlier.token().attempt();
+  }
+  return job.attempt().token().attempt() > attempt ? job.attempt().token().attempt() : 0;
+}
+
 absl::StatusOr<Job> GetJob(Client& client, uint64_t id) {
   JobRequest request;
   request.set_job(id);
@@ -168,16 +177,22 @@ absl::Status ReadLogs(Client& client, const LogQuery& query, LogPrinter& printer
     AttemptLog log(client, next, printer);
     const absl::Status status = log.Read();
     printer.Finish();
-    TANREN_RETURN_IF_ERROR(status);
+    // Of an attempt that was being read: a history that was restored from before it knows of none.
+    const bool is_of_the_past = query.follow && log.attempt() != 0 && absl::IsNotFound(status);
+    if (!is_of_the_past) TANREN_RETURN_IF_ERROR(status);
     if (!query.follow) return absl::OkStatus();
+    if (is_of_the_past) {
+      printer.Note(fmt::format("the coordinator knows no more of attempt {}", log.attempt()));
+    }
     // A further attempt may follow: wait until the job has ended or it is there.
-    while (true) {
+    next.attempt = 0;
+    while (next.attempt == 0) {
       TANREN_ASSIGN_OR_RETURN(const Job job, GetJob(client, query.job));
-      if (job.attempts() > log.attempt()) break;
+      next.attempt = AttemptAfter(job, log.attempt());
+      if (next.attempt != 0) break;
       if (HasEnded(job.state())) return absl::OkStatus();
       std::this_thread::sleep_for(std::chrono::milliseconds(200));
     }
-    next.attempt = log.attempt() + 1;
     next.offset = 0;
     next.tail_bytes = 0;
     next.since_ms = 0;

@@ -121,10 +121,11 @@ LogReply Piece(int rank, uint64_t offset, const std::string& data) {
   return reply;
 }
 
-// What `query` shows of logs that `read_log` answers, of a job that has succeeded.
+// What `query` shows of logs that `read_log` answers, of a job that has succeeded unless `get` says
+// otherwise.
 std::string Shown(FakeJobs& jobs, const LogQuery& query, bool raw) {
   TestFolder folder;
-  jobs.get = [](const JobRequest&, JobReply* reply) {
+  const auto succeeded = [](const JobRequest&, JobReply* reply) {
     reply->mutable_job()->set_state(SUCCEEDED);
     reply->mutable_job()->set_attempts(1);
     return grpc::Status::OK;
@@ -154,6 +155,7 @@ TEST(Logs, GoOnWhereTheStreamBroke) {
     writer->Write(Piece(0, 6, "o\nthree\n"));
     return grpc::Status::OK;
   };
+  if (!jobs.get) jobs.get = succeeded;
   LogQuery query;
   query.follow = true;
   EXPECT_EQ(Shown(jobs, query, /*raw=*/true), "one\ntwo\nthree\n");
@@ -185,6 +187,48 @@ TEST(Logs, CannotCommandTheTerminalUnlessRaw) {
   };
   EXPECT_EQ(Shown(jobs, {}, /*raw=*/false), "\\x1b]0;owned\\x07 caf\xc3\xa9\n");
   EXPECT_EQ(Shown(jobs, {}, /*raw=*/true), "\x1b]0;owned\x07 caf\xc3\xa9\n");
+// As when a coordinator goes on from a backup: it numbers attempts on from far beyond.
+TEST(Logs, GoOnWithTheNextAttemptThatThereIs) {
+  FakeJobs jobs;
+  std::vector<uint32_t> attempts;
+  bool is_restored = false;
+  jobs.read_log = [&](const LogRequest& request, grpc::ServerWriter<LogReply>* writer) {
+    attempts.push_back(request.attempt());
+    const auto write = [writer](uint32_t attempt, const std::string& text) {
+      LogReply piece = Piece(0, 0, text);
+      piece.set_attempt(attempt);
+      writer->Write(piece);
+    };
+    if (!is_restored) {
+      write(3, "three\n");
+      is_restored = true;
+      return GoingDown();
+    }
+    if (request.attempt() == 1002) {
+      write(1002, "and on\n");
+      return grpc::Status::OK;
+    }
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, "job 7 has no such attempt");
+  };
+  int asked = 0;
+  jobs.get = [&](const JobRequest&, JobReply* reply) {
+    Job& job = *reply->mutable_job();
+    job.set_attempts(1001);
+    job.mutable_attempt()->mutable_token()->set_attempt(1);
+    job.set_state(PENDING);
+    if (++asked == 1) return grpc::Status::OK;
+    *job.add_earlier_attempts() = job.attempt();
+    job.set_attempts(1002);
+    job.mutable_attempt()->mutable_token()->set_attempt(1002);
+    job.set_state(SUCCEEDED);
+    return grpc::Status::OK;
+  };
+  LogQuery query;
+  query.follow = true;
+  EXPECT_EQ(Shown(jobs, query, /*raw=*/true), "three\nand on\n");
+  EXPECT_THAT(attempts, ElementsAre(0, 3, 1002));
+}
+
 }
 
 }  // namespace
