@@ -63,7 +63,8 @@ std::string KindText(const HistoryEvent& event) {
              NodesText(event.attempt_placed().attempt());
     case HistoryEvent::kAttemptStarting:
       return AttemptOf(event.attempt_starting().token()) + " starts" +
-             With(", Slurm job ", event.attempt_starting().slurm_job());
+             With(", Slurm job ", event.attempt_starting().slurm_job()) +
+             With(", which waits there: ", event.attempt_starting().slurm_reason());
     case HistoryEvent::kAttemptRunning:
       return AttemptOf(event.attempt_running().token()) + " runs";
     case HistoryEvent::kAttemptStopping:

@@ -7,8 +7,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "coordinator/client/quantities.h"
+#include "coordinator/state/spec_check.h"
 #include "fmt/format.h"
 #include "google/protobuf/map.h"
 #include "runtime/base/error.h"
@@ -254,7 +256,7 @@ void AddJobOptions(CLI::App& command, JobOptions& options) {
                      "Where its folder job-<number> is made, seen by all machines; default: runs");
   command.add_option("--launcher", options.launcher, "local or slurm; default: the coordinator's");
   command.add_option("--slurm", options.slurm,
-                     "partition=…, account=…, qos=…, constraint=…, gres=…, reservation=…");
+                     "KEY=VALUE for sbatch: " + absl::StrJoin(SlurmKeys(), ", "));
 }
 
 absl::StatusOr<JobSpec> MakeJobSpec(const JobOptions& options, const Environment& environment,

@@ -79,6 +79,9 @@ std::string AttemptText(const Attempt& attempt, int64_t now_ms) {
                         EndText(attempt.end()));
   }
   if (!attempt.slurm_job().empty()) text += ", Slurm job " + attempt.slurm_job();
+  if (attempt.ended_ms() == 0 && !attempt.slurm_reason().empty()) {
+    text += ", which waits there: " + attempt.slurm_reason();
+  }
   return text;
 }
 

@@ -66,7 +66,7 @@ absl::StatusOr<std::string> ReadPiece(const fs::path& path, uint64_t begin, uint
   return data;
 }
 
-// Of a log without times, which others write (Slurm's ranks), all counts that was written to since.
+// Of a log without times, whose file couldn't be written, all counts that was written to since.
 uint64_t FirstSince(const fs::path& path, const fs::path& last, int64_t since_ms, uint64_t end) {
   const fs::path times = TimesPath(path);
   std::error_code error;

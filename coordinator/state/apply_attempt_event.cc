@@ -77,6 +77,7 @@ absl::Status ApplyStarting(const EventContext& context) {
   Attempt& attempt = *job->mutable_attempt();
   if (attempt.starting_ms() == 0) attempt.set_starting_ms(context.event.time_ms());
   if (!starting.slurm_job().empty()) attempt.set_slurm_job(starting.slurm_job());
+  attempt.set_slurm_reason(starting.slurm_reason());
   job->set_state(STARTING);
   Touch(*job, context);
   return absl::OkStatus();
@@ -88,6 +89,7 @@ absl::Status ApplyRunning(const EventContext& context) {
   if (job->state() != PLACED && job->state() != STARTING) return Illegal(*job, "it can't run");
   job->mutable_attempt()->set_running_ms(context.event.time_ms());
   job->mutable_attempt()->set_running_steady_ms(context.event.steady_ms());
+  job->mutable_attempt()->clear_slurm_reason();
   job->set_state(RUNNING);
   Touch(*job, context);
   return absl::OkStatus();

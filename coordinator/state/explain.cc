@@ -161,6 +161,10 @@ Explanation Runs(const Job& job, Now now) {
       job.attempt().running_ms() > 0 ? job.attempt().running_ms() : job.attempt().placed_ms();
   std::string text = fmt::format("it is {} on {}, for {}", StateWords(job), ListText(nodes),
                                  DurationText(now.wall_ms - since));
+  if (job.state() == STARTING && !job.attempt().slurm_reason().empty()) {
+    text += fmt::format("; Slurm's job {} waits there: {}", job.attempt().slurm_job(),
+                        job.attempt().slurm_reason());
+  }
   if (job.state() == STOPPING) {
     text = fmt::format("it is being stopped on {} ({})", ListText(nodes),
                        Words(StopReason_Name(job.attempt().stop_reason())));

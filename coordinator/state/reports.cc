@@ -1,7 +1,10 @@
 // What agents report, and what follows from it for attempts.
+#include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "coordinator/state/core.h"
 #include "fmt/format.h"
@@ -11,6 +14,13 @@ namespace {
 
 constexpr size_t kLongestFolder = 4096;
 constexpr size_t kLongestSlurmJob = 64;
+constexpr size_t kLongestSlurmReason = 256;
+
+bool IsShownReason(const std::string& reason) {
+  return reason.size() <= kLongestSlurmReason &&
+         std::all_of(reason.begin(), reason.end(),
+                     [](char c) { return absl::ascii_isprint(static_cast<unsigned char>(c)); });
+}
 // No agent knows of so many jobs that we don't: what claims to is wrong.
 constexpr uint64_t kMostUnknownJobs = 1'000'000'000;
 
@@ -80,10 +90,15 @@ void Core::TakePart(const std::string& node, const PartReport& report, Session& 
   const bool is_new_in_slurm = !report.slurm_job().empty() &&
                                report.slurm_job().size() <= kLongestSlurmJob &&
                                report.slurm_job() != job.attempt().slurm_job();
-  if (job.state() == PLACED || (job.state() == STARTING && is_new_in_slurm)) {
+  const bool waits_anew =
+      report.slurm_reason() != job.attempt().slurm_reason() && IsShownReason(report.slurm_reason());
+  if (job.state() == PLACED || (job.state() == STARTING && (is_new_in_slurm || waits_anew))) {
     HistoryEvent event = NewEvent();
     *event.mutable_attempt_starting()->mutable_token() = report.token();
     if (is_new_in_slurm) event.mutable_attempt_starting()->set_slurm_job(report.slurm_job());
+    if (IsShownReason(report.slurm_reason())) {
+      event.mutable_attempt_starting()->set_slurm_reason(report.slurm_reason());
+    }
     Emit(std::move(event));
   }
   if ((job.state() == PLACED || job.state() == STARTING) && RunsEverywhere(job)) {

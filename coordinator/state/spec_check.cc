@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "fmt/format.h"
 #include "runtime/base/error.h"
@@ -220,12 +221,9 @@ absl::Status CheckWhere(const JobSpec& spec) {
     TANREN_RETURN_IF_ERROR(CheckText("excluded_nodes", node, 253));
   }
   TANREN_RETURN_IF_ERROR(CheckLauncher("launcher", spec.launcher()));
-  static const std::set<std::string> known = {"partition",  "account", "qos",
-                                              "constraint", "gres",    "reservation"};
   for (const auto& [name, value] : spec.slurm()) {
-    if (!known.contains(name)) {
-      return Wrong("slurm", Quoted(name),
-                   "partition, account, qos, constraint, gres or reservation");
+    if (std::find(SlurmKeys().begin(), SlurmKeys().end(), name) == SlurmKeys().end()) {
+      return Wrong("slurm", Quoted(name), "one of " + absl::StrJoin(SlurmKeys(), ", "));
     }
     const bool is_plain = std::all_of(value.begin(), value.end(), [](char c) {
       return absl::ascii_isgraph(static_cast<unsigned char>(c));
@@ -238,6 +236,13 @@ absl::Status CheckWhere(const JobSpec& spec) {
 }
 
 }  // namespace
+
+const std::vector<std::string>& SlurmKeys() {
+  static const auto* const keys =
+      new std::vector<std::string>{"partition",   "account",  "qos",   "constraint", "gres",
+                                   "reservation", "licenses", "wckey", "nodelist",   "exclude"};
+  return *keys;
+}
 
 bool IsSafeName(std::string_view name, size_t longest) {
   if (name.empty() || name.size() > longest) return false;
@@ -266,12 +271,12 @@ absl::Status CheckNode(const Node& node) {
                  "1 to 253 letters, digits, \".\", \"_\", \"-\", the first a letter or digit");
   }
   TANREN_RETURN_IF_ERROR(CheckText("node.address", node.address(), 256));
+  TANREN_RETURN_IF_ERROR(CheckText("node.reach", node.reach(), 256));
   TANREN_RETURN_IF_ERROR(CheckRange("node.gpus", node.gpus_size(), 0, 256));
   TANREN_RETURN_IF_ERROR(CheckText("node.rack", node.rack(), kLongestNodeText));
   TANREN_RETURN_IF_ERROR(CheckText("node.version", node.version(), kLongestNodeText));
   TANREN_RETURN_IF_ERROR(CheckText("node.incarnation", node.incarnation(), kLongestNodeText));
   TANREN_RETURN_IF_ERROR(CheckLauncher("node.launcher", node.launcher()));
-  TANREN_RETURN_IF_ERROR(CheckText("node.reach", node.reach(), 256));
   TANREN_RETURN_IF_ERROR(CheckLabels("node.labels", node.labels()));
   std::set<int32_t> indices;
   for (const Gpu& gpu : node.gpus()) {

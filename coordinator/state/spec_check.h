@@ -3,7 +3,9 @@
 #define TANREN_COORDINATOR_STATE_SPEC_CHECK_H_
 
 #include <cstddef>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "coordinator/state/core.h"
@@ -13,6 +15,9 @@ namespace tanren::coordinator {
 
 // Letters, digits, ".", "_", "-", beginning with a letter or digit; 1 to `longest` of them.
 bool IsSafeName(std::string_view name, size_t longest);
+
+// What users may set in JobSpec.slurm: options of sbatch, by their names.
+const std::vector<std::string>& SlurmKeys();
 
 // kInvalidArgument: a node whose name, address or hardware can't be.
 absl::Status CheckNode(const Node& node);

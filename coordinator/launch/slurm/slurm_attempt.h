@@ -53,6 +53,7 @@ class SlurmAttempt {
   const SlurmJob* ChooseJob(const std::vector<SlurmJob>& jobs);
   const SlurmJob* EndTwins(const std::vector<const SlurmJob*>& twins, const SlurmJob* chosen);
   void FollowLiving(const SlurmJob& job, int64_t now_ms);
+  void TellReason(const SlurmJob& job, int64_t now_ms);
   void FollowRecordAlone(int64_t now_ms);
   // `job`: what squeue has of it; null: nothing, and for long.
   void FollowGone(const SlurmJob* job, int64_t now_ms);
@@ -64,6 +65,7 @@ class SlurmAttempt {
   void ReadProgress(int64_t now_ms);
   void SetState(PartState state);
   void End(AttemptEnd end);
+  void End(AttemptEnd::Kind kind, const std::string& message);
 
   SlurmPart record_;
   const SlurmLauncherOptions& options_;
@@ -81,10 +83,13 @@ class SlurmAttempt {
   int64_t retry_delay_ms_ = 0;
   int64_t missing_since_ms_ = 0;  // squeue doesn't show it; 0: it does
   int missing_answers_ = 0;
+  std::string reason_;  // that squeue gives for its waiting
+  int64_t reason_since_ms_ = 0;
   int64_t gone_since_ms_ = 0;    // Slurm says that it ended; 0: not yet
   int64_t record_since_ms_ = 0;  // its record was seen; 0: not yet
   int64_t stop_since_ms_ = 0;
   bool stop_told_ = false;
+  std::string claimed_by_;    // the job that had claimed it in an earlier round
   bool requeued_ = false;     // by hand
   int64_t cancel_at_ms_ = 0;  // the next scancel
   std::set<std::string> ended_twins_;

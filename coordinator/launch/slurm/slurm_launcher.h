@@ -63,6 +63,8 @@ struct SlurmLauncherOptions {
   // A job that squeue doesn't show counts as forgotten after so long and three such answers: a
   // controller that has just taken over from another may not have read all jobs yet.
   int64_t forgotten_after_ms = 60'000;
+  // Why a job waits is told once it has been so for so long: Slurm changes its mind often.
+  int64_t reason_holds_ms = 10'000;
 };
 
 class SlurmLauncher final : public Launcher {

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_join.h"
 #include "coordinator/state/cluster.h"
+#include "coordinator/state/spec_check.h"
 #include "runtime/base/error.h"
 #include "runtime/telemetry/crc32c.h"
 
@@ -96,12 +97,6 @@ void AddTime(const JobSpec& spec, const SlurmRequestOptions& request,
 }
 
 }  // namespace
-
-const std::vector<std::string>& SlurmKeys() {
-  static const auto* const keys = new std::vector<std::string>{
-      "partition", "account", "qos", "constraint", "gres", "reservation", "licenses", "wckey"};
-  return *keys;
-}
 
 int32_t TotalRanks(const JobSpec& spec) {
   int32_t ranks = 0;

@@ -21,9 +21,6 @@ struct SlurmRequestOptions {
   int32_t save_before_limit_s = 120;
 };
 
-// What users may set in JobSpec.slurm.
-const std::vector<std::string>& SlurmKeys();
-
 // kInvalidArgument names the key or field: unknown (and the nearest), or a value that sbatch can't
 // be given. `CheckSlurmSpec` is what a submission can be checked with.
 absl::Status CheckSlurmSpec(const JobSpec& spec);

@@ -1,5 +1,7 @@
 // Leases: silence is no failure until lease and grace have passed.
 #include "coordinator/state/renewal.h"
+#include "coordinator/state/schedule.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/coordinator/state/core_driver.h"
 
@@ -76,6 +78,38 @@ TEST_F(CoreLease, WhatAnAgentGaveToSlurmIsUnknownUntilItsAgentSpeaksHoweverLongT
   EXPECT_EQ(driver.state(batch), RUNNING);
   driver.SayEnded(batch, "cluster", AttemptEnd::INFRASTRUCTURE);
   EXPECT_EQ(driver.node("cluster").suspicions(), 0) << "Slurm watches its own nodes";
+}
+
+TEST_F(CoreLease, WhyAJobWaitsInSlurmIsToldUntilItRuns) {
+  JoinInput join;
+  join.node.set_name("cluster");
+  join.node.set_launcher("slurm");
+  for (int i = 0; i < 4; ++i) join.node.add_gpus()->set_index(i);
+  driver.Step(join);
+  driver.Report("cluster");
+  JobSpec spec = CoreDriver::Spec(1);
+  spec.set_launcher("slurm");
+  const uint64_t batch = driver.SubmitOne(spec);
+  driver.Place(batch, {"cluster"});
+  const auto why = [&] {
+    return Explain(driver.core->cluster(), driver.options.schedule, batch, driver.now).text();
+  };
+  const auto part = [&]() -> PartReport& { return driver.Part(batch, "cluster"); };
+  part().set_slurm_job("77");
+  driver.Say(batch, "cluster", PART_STARTING);
+  EXPECT_THAT(why(), testing::Not(testing::HasSubstr("77")));
+  part().set_slurm_reason("AssocGrpCpuLimit");
+  driver.Report("cluster");
+  EXPECT_THAT(why(), testing::HasSubstr("Slurm's job 77 waits there: AssocGrpCpuLimit"));
+  driver.Report("cluster");
+  EXPECT_THAT(driver.Kinds(), testing::IsEmpty()) << "what is known isn't written again";
+  part().set_slurm_reason("\033[2J");
+  driver.Report("cluster");
+  EXPECT_THAT(why(), testing::HasSubstr("AssocGrpCpuLimit"));
+  part().clear_slurm_reason();
+  driver.Say(batch, "cluster", PART_RUNNING);
+  EXPECT_THAT(why(), testing::Not(testing::HasSubstr("waits")));
+  EXPECT_EQ(driver.job(batch).attempt().slurm_reason(), "");
 }
 
 TEST_F(CoreLease, AStoppingJobOnASilentNodeIsUnknownUntilItIsHeardOf) {

@@ -108,6 +108,15 @@ tanren cancel "$job" >/dev/null
 wait_until job_is "$job" cancelled
 expect "left in Slurm" "$(timeout 60 squeue --noheader | wc -l)" 0
 
+echo "== why it waits in Slurm is told"
+timeout 60 scontrol update PartitionName=test State=DOWN
+job=$(submit_recipe --slurm exclude=t4)
+explains() { tanren explain "$1" | grep -q "$2"; }
+wait_until explains "$job" "waits there: PartitionDown"
+tanren cancel "$job" >/dev/null
+wait_until job_is "$job" cancelled
+timeout 60 scontrol update PartitionName=test State=UP
+
 echo "== what Slurm refuses fails in its words"
 job=$(submit_recipe --slurm partition=nowhere)
 wait_until job_is "$job" failed

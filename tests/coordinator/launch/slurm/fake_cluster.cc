@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 #include <thread>
 
 #include "gtest/gtest.h"
@@ -47,6 +48,7 @@ SlurmLauncherOptions FakeCluster::Options(const std::string& agent) const {
   options.record_wait_ms = 500;
   options.record_trust_ms = 1'000;
   options.forgotten_after_ms = 500;
+  options.reason_holds_ms = 0;
   return options;
 }
 
@@ -78,10 +80,17 @@ std::string FakeCluster::JobFile(const std::string& id, const std::string& name)
 
 void FakeCluster::WriteJobFile(const std::string& id, const std::string& name,
                                const std::string& text) const {
-  std::ofstream(folder_ / "jobs" / id / name) << text;
+  // Whole, for squeue may read it now.
+  const fs::path file = folder_ / "jobs" / id / name;
+  std::ofstream(file.string() + ".new") << text;
+  std::error_code gone;
+  fs::rename(file.string() + ".new", file, gone);
 }
 
-void FakeCluster::ForgetJob(const std::string& id) const { fs::remove_all(folder_ / "jobs" / id); }
+// In one step: what still runs of it may be writing its state.
+void FakeCluster::ForgetJob(const std::string& id) const {
+  fs::rename(folder_ / "jobs" / id, folder_ / ("forgotten-" + id));
+}
 
 PartSpec ShellPart(const fs::path& folder, uint64_t job, uint32_t attempt,
                    const std::string& script) {

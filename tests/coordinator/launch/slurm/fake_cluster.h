@@ -27,7 +27,8 @@ class FakeCluster {
   SlurmLauncherOptions Options(const std::string& agent = "agent") const;
   std::unique_ptr<SlurmLauncher> OpenLauncher(const std::string& agent = "agent") const;
 
-  // The files that make the scripts fail: "down", "hide", "hold", "lose", "mute", "refuse".
+  // The files that make the scripts fail: "down", "hide", "hold", "lose", "mute", "refuse",
+  // "slow".
   void Set(const std::string& what, const std::string& text = "") const;
   void Clear(const std::string& what) const;
   // The ids that sbatch gave so far.

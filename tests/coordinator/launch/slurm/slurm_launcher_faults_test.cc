@@ -1,4 +1,5 @@
 // What becomes of jobs while Slurm's controller is away, forgets them, or loses their nodes.
+#include <csignal>
 #include <filesystem>
 #include <string>
 
@@ -112,6 +113,43 @@ TEST(SlurmLauncherFaults, AJobThatSlurmDoesntShowForAMomentGoesOn) {
   ASSERT_TRUE(WaitForState(**launcher, part.token(), PART_ENDED));
   EXPECT_EQ(ReportOf(**launcher, part.token()).end().kind(), AttemptEnd::FINISHED);
   EXPECT_EQ(TextOf(cluster.folder() / "ran"), "begin\nend\n");
+}
+
+TEST(SlurmLauncherFaults, AJobThatBeganSinceSlurmWasAskedIsntTakenForRequeued) {
+  FakeCluster cluster;
+  SlurmLauncherOptions options = cluster.Options();
+  options.command_timeout_ms = 120'000;
+  const auto launcher = SlurmLauncher::Open(options);
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, Lasting(cluster.folder()));
+  cluster.Set("hold");
+  (*launcher)->Start(part);
+  ASSERT_TRUE(WaitUntilSubmitted(**launcher, part.token()));
+  cluster.Set("slow");
+  ASSERT_TRUE(WaitUntil(60, [&] { return fs::exists(cluster.folder() / "looked"); }));
+  cluster.Clear("hold");
+  ASSERT_TRUE(WaitUntil(60, [&] { return fs::exists(SlurmFolder::Of(part).path() / "claim"); }));
+  cluster.Clear("slow");
+  ASSERT_TRUE(WaitForState(**launcher, part.token(), PART_RUNNING));
+  cluster.Set("go");
+  ASSERT_TRUE(WaitForState(**launcher, part.token(), PART_ENDED));
+  EXPECT_EQ(ReportOf(**launcher, part.token()).end().kind(), AttemptEnd::FINISHED);
+}
+
+TEST(SlurmLauncherFaults, WhatAPersonRequeuesEndsAndIsTheCoordinatorsToTryAgain) {
+  FakeCluster cluster;
+  const auto launcher = cluster.OpenLauncher();
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, Lasting(cluster.folder()));
+  launcher->Start(part);
+  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
+  // Slurm ends its processes, and lets it wait again.
+  cluster.Set("hold");
+  cluster.WriteJobFile("1", "state", "PENDING\n");
+  kill(std::stoi(cluster.JobFile("1", "pid")), SIGTERM);
+  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
+  const AttemptEnd end = ReportOf(*launcher, part.token()).end();
+  EXPECT_EQ(end.kind(), AttemptEnd::INFRASTRUCTURE);
+  EXPECT_NE(end.message().find("requeued in Slurm by hand"), std::string::npos) << end.message();
+  EXPECT_EQ(cluster.JobFile("1", "state"), "CANCELLED\n");
 }
 
 TEST(SlurmLauncherFaults, AJobThatSlurmNeverShowsAgainIsWithdrawnAndTriedElsewhere) {

@@ -9,6 +9,7 @@
 #include "coordinator/launch/slurm/slurm_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "runtime/base/clock.h"
 #include "tests/coordinator/launch/slurm/fake_cluster.h"
 
 namespace tanren::coordinator {
@@ -124,6 +125,26 @@ TEST(SlurmLauncher, ALogKeepsItsNewestBytesAndDeclaresTheGap) {
               testing::EndsWith("line 100999\n"));
 }
 
+TEST(SlurmLauncher, ALogIsReadFromATimeOn) {
+  FakeCluster cluster;
+  const auto launcher = cluster.OpenLauncher();
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1,
+                                  "echo old; until [ -e go ]; do sleep 0.05; done; echo new");
+  launcher->Start(part);
+  ASSERT_TRUE(WaitUntil(60, [&] { return LogOf(*launcher, part.token()) == "old\n"; }));
+  // Times are kept to the second.
+  const int64_t written_ms = WallMs();
+  ASSERT_TRUE(WaitUntil(60, [&] { return WallMs() > written_ms + 2'000; }));
+  std::ofstream(cluster.folder() / "work/job-1/go") << "";
+  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_ENDED));
+  ReadLogChunk request;
+  *request.mutable_token() = part.token();
+  request.set_since_ms(written_ms + 1'500);
+  const auto since = launcher->ReadLog(request);
+  ASSERT_TRUE(since.ok()) << since.status();
+  EXPECT_EQ(since->data(), "new\n");
+}
+
 TEST(SlurmLauncher, WhatMpirunSaysIsBoundedAndItsEndIsShown) {
   FakeCluster cluster;
   const fs::path mpirun = cluster.folder() / "bin/mpirun";
@@ -208,6 +229,24 @@ TEST(SlurmLauncher, ANewAgentProcessGoesOnWithWhatRuns) {
   EXPECT_EQ(TextOf(cluster.folder() / "ran"), "begin\nend\n");
   launcher->Forget(part.token());
   EXPECT_TRUE(launcher->Parts().empty());
+}
+
+TEST(SlurmLauncher, WhyAJobWaitsInSlurmIsTold) {
+  FakeCluster cluster;
+  cluster.Set("hold");
+  const auto launcher = cluster.OpenLauncher();
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, Lasting(cluster.folder()));
+  const auto reason = [&] { return ReportOf(*launcher, part.token()).slurm_reason(); };
+  launcher->Start(part);
+  ASSERT_TRUE(WaitUntilSubmitted(*launcher, part.token()));
+  EXPECT_EQ(reason(), "") << "Slurm hasn't looked at it";
+  cluster.Set("reason", "ReqNodeNotAvail, UnavailableNodes:t[1-2]\n");
+  EXPECT_TRUE(
+      WaitUntil(60, [&] { return reason() == "ReqNodeNotAvail, UnavailableNodes:t[1-2]"; }));
+  cluster.Clear("hold");
+  ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
+  EXPECT_EQ(reason(), "");
+  cluster.Set("go");
 }
 
 TEST(SlurmLauncher, WhatIsStoppedBeforeItBeganNeverRuns) {
