@@ -1,9 +1,11 @@
 // kernels::DeviceKernels by the kernels of this folder.
+#include <ATen/ops/clone.h>
 #include <ATen/ops/empty.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
 #include <cmath>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -19,6 +21,11 @@ using kernels::RowStatistics;
 
 void* Data(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.mutable_data_ptr() : nullptr;
+}
+
+// The same at a place that kernels may read 16 bytes at a time from.
+at::Tensor Aligned(const at::Tensor& x) {
+  return reinterpret_cast<uintptr_t>(Data(x)) % 16 == 0 ? x : x.clone();
 }
 
 // Has `launch(stream)` done on x's device.
@@ -47,9 +54,11 @@ class CudaKernels final : public kernels::DeviceKernels {
     return type.has_value() && cuda::TakesNormBackward(*type, width);
   }
 
-  NormDerivatives NormBackward(const at::Tensor& x, const at::Tensor& weight_D,
+  NormDerivatives NormBackward(const at::Tensor& given_x, const at::Tensor& given_weight_D,
                                const at::Tensor& inverse_rms,
-                               const at::Tensor& d_out) const override {
+                               const at::Tensor& given_d_out) const override {
+    const at::Tensor x = Aligned(given_x), weight_D = Aligned(given_weight_D),
+                     d_out = Aligned(given_d_out);
     NormArguments task = Norm(x, weight_D, inverse_rms);
     const at::Tensor d_x = at::empty(x.sizes(), x.options());
     const at::Tensor partials =
