@@ -27,6 +27,13 @@ bool NeverSent(const grpc::Status& status) {
          absl::StrContains(status.error_message(), "failed to connect");
 }
 
+// It may answer later. (We cancel no call: one that still reaches a server which is shutting down
+// is cancelled by that.)
+bool IsAway(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == grpc::StatusCode::CANCELLED;
+}
+
 }  // namespace
 
 std::string NewRequestId() { return fmt::format("{:016x}{:016x}", RandomWord(), RandomWord()); }
@@ -51,7 +58,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Open(const Endpoint& endpoint,
 }
 
 bool Client::Retries::WaitToTryAgain(const grpc::Status& status) {
-  if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return false;
+  if (!IsAway(status)) return false;
   if (!NeverSent(status)) client_.reached_ = true;
   const double patience =
       client_.reached_ ? client_.patience_.lost_seconds : client_.patience_.unreached_seconds;
@@ -110,6 +117,9 @@ absl::Status Client::Explain(const grpc::Status& status) const {
     case absl::StatusCode::kUnavailable:
       return absl::UnavailableError(
           fmt::format("the coordinator at {} can't answer: {}", address, message));
+    case absl::StatusCode::kCancelled:
+      return absl::UnavailableError(
+          fmt::format("the coordinator at {} can't answer: it is going down", address));
     case absl::StatusCode::kDeadlineExceeded:
       return absl::DeadlineExceededError(fmt::format(
           "the coordinator at {} gave no answer within {} s", address, patience_.answer_seconds));

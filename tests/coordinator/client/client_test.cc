@@ -48,6 +48,31 @@ TEST(Client, SendsAChangeAgainWithTheSameRequestIdUntilItIsTaken) {
   EXPECT_THAT(jobs.authorizations, Each("Bearer tnr_test_secret"));
 }
 
+TEST(Client, SendsAgainWhatACoordinatorThatGoesDownHasCancelled) {
+  TestFolder folder;
+  FakeJobs jobs;
+  int calls = 0;
+  int cancelled = 2;
+  jobs.submit = [&](const SubmitRequest&, SubmitReply* reply) {
+    if (++calls <= cancelled) return grpc::Status::CANCELLED;
+    reply->add_jobs(17);
+    return grpc::Status::OK;
+  };
+  FakeCoordinator coordinator(jobs);
+  Patience patience;
+  patience.lost_seconds = 10;
+  auto client = ValueOrThrow(Client::Open(folder.EndpointAt(coordinator.address()), patience));
+  const auto taken = client->Call(client->jobs(), &Jobs::Stub::Submit, Submission("abc"));
+  EXPECT_TRUE(taken.ok()) << taken.status();
+  EXPECT_EQ(calls, 3);
+  cancelled = 1'000'000;
+  patience.lost_seconds = 0.3;
+  client = ValueOrThrow(Client::Open(folder.EndpointAt(coordinator.address()), patience));
+  const auto lost = client->Call(client->jobs(), &Jobs::Stub::Submit, Submission("abc"));
+  EXPECT_EQ(ExitCodeOf(lost.status()), kUnreachable);
+  EXPECT_THAT(std::string(lost.status().message()), HasSubstr("it is going down"));
+}
+
 TEST(Client, OutlivesACoordinatorThatRestarts) {
   TestFolder folder;
   FakeJobs jobs;
@@ -130,6 +155,7 @@ std::string Shown(FakeJobs& jobs, const LogQuery& query, bool raw) {
     reply->mutable_job()->set_attempts(1);
     return grpc::Status::OK;
   };
+  if (!jobs.get) jobs.get = succeeded;
   FakeCoordinator coordinator(jobs);
   auto client = ValueOrThrow(Client::Open(folder.EndpointAt(coordinator.address())));
   char* text = nullptr;
@@ -155,38 +181,12 @@ TEST(Logs, GoOnWhereTheStreamBroke) {
     writer->Write(Piece(0, 6, "o\nthree\n"));
     return grpc::Status::OK;
   };
-  if (!jobs.get) jobs.get = succeeded;
   LogQuery query;
   query.follow = true;
   EXPECT_EQ(Shown(jobs, query, /*raw=*/true), "one\ntwo\nthree\n");
   EXPECT_THAT(offsets, ElementsAre(0, 6));
 }
 
-TEST(Logs, OfSeveralRanksShowNoByteTwiceAfterABreak) {
-  FakeJobs jobs;
-  int streams = 0;
-  jobs.read_log = [&](const LogRequest&, grpc::ServerWriter<LogReply>* writer) {
-    writer->Write(Piece(0, 0, "a\n"));
-    writer->Write(Piece(1, 0, "b\nhal"));
-    if (++streams == 1) return GoingDown();
-    writer->Write(Piece(1, 5, "f\n"));
-    writer->Write(Piece(0, 2, "c\n"));
-    return grpc::Status::OK;
-  };
-  LogQuery query;
-  query.rank = -1;
-  EXPECT_EQ(Shown(jobs, query, /*raw=*/false), "[0] a\n[1] b\n[1] half\n[0] c\n");
-}
-
-TEST(Logs, CannotCommandTheTerminalUnlessRaw) {
-  FakeJobs jobs;
-  jobs.read_log = [&](const LogRequest&, grpc::ServerWriter<LogReply>* writer) {
-    writer->Write(Piece(0, 0, "\x1b]0;owned\x07 caf\xc3"));
-    writer->Write(Piece(0, 15, "\xa9\n"));
-    return grpc::Status::OK;
-  };
-  EXPECT_EQ(Shown(jobs, {}, /*raw=*/false), "\\x1b]0;owned\\x07 caf\xc3\xa9\n");
-  EXPECT_EQ(Shown(jobs, {}, /*raw=*/true), "\x1b]0;owned\x07 caf\xc3\xa9\n");
 // As when a coordinator goes on from a backup: it numbers attempts on from far beyond.
 TEST(Logs, GoOnWithTheNextAttemptThatThereIs) {
   FakeJobs jobs;
@@ -229,6 +229,31 @@ TEST(Logs, GoOnWithTheNextAttemptThatThereIs) {
   EXPECT_THAT(attempts, ElementsAre(0, 3, 1002));
 }
 
+TEST(Logs, OfSeveralRanksShowNoByteTwiceAfterABreak) {
+  FakeJobs jobs;
+  int streams = 0;
+  jobs.read_log = [&](const LogRequest&, grpc::ServerWriter<LogReply>* writer) {
+    writer->Write(Piece(0, 0, "a\n"));
+    writer->Write(Piece(1, 0, "b\nhal"));
+    if (++streams == 1) return GoingDown();
+    writer->Write(Piece(1, 5, "f\n"));
+    writer->Write(Piece(0, 2, "c\n"));
+    return grpc::Status::OK;
+  };
+  LogQuery query;
+  query.rank = -1;
+  EXPECT_EQ(Shown(jobs, query, /*raw=*/false), "[0] a\n[1] b\n[1] half\n[0] c\n");
+}
+
+TEST(Logs, CannotCommandTheTerminalUnlessRaw) {
+  FakeJobs jobs;
+  jobs.read_log = [&](const LogRequest&, grpc::ServerWriter<LogReply>* writer) {
+    writer->Write(Piece(0, 0, "\x1b]0;owned\x07 caf\xc3"));
+    writer->Write(Piece(0, 15, "\xa9\n"));
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Shown(jobs, {}, /*raw=*/false), "\\x1b]0;owned\\x07 caf\xc3\xa9\n");
+  EXPECT_EQ(Shown(jobs, {}, /*raw=*/true), "\x1b]0;owned\x07 caf\xc3\xa9\n");
 }
 
 }  // namespace
