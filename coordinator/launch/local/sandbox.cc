@@ -212,7 +212,11 @@ absl::StatusOr<pid_t> Sandbox::Fork(const std::function<int()>& body) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   setsid();
   DefaultSignals();
-  if (mounts_.is_open() && setns(mounts_.get(), CLONE_NEWNS) != 0) _exit(127);
+  // A process whose threads share their root folder can't enter: ThreadSanitizer has one of its
+  // own.
+  if (mounts_.is_open() && (unshare(CLONE_FS) != 0 || setns(mounts_.get(), CLONE_NEWNS) != 0)) {
+    _exit(127);
+  }
   _exit(body());
 }
 
