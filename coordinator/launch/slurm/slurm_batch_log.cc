@@ -1,6 +1,7 @@
 #include "coordinator/launch/slurm/slurm_batch_log.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 
 namespace tanren::coordinator {
@@ -16,6 +18,9 @@ namespace {
 
 // Of what was written before there was a supervisor: some lines of the batch script's.
 constexpr uint64_t kLongestBeginning = uint64_t{1} << 20;
+constexpr int kLookMs = 100;
+// For what is in the pipe when the log is closed.
+constexpr int64_t kDrainMs = 5'000;
 
 void BecomeStandardOutput(int file) {
   dup2(file, STDOUT_FILENO);
@@ -48,12 +53,22 @@ void SlurmBatchLog::Close() {
   const Descriptor nowhere(open("/dev/null", O_WRONLY | O_CLOEXEC));
   BecomeStandardOutput(nowhere.get());
   writing_.Close();
+  closing_ = true;
   thread_.join();
 }
 
 void SlurmBatchLog::Run(LogSpool spool) {
   char piece[64 << 10];
+  int64_t give_up_ms = 0;
   for (;;) {
+    pollfd ready = {reading_.get(), POLLIN, 0};
+    const bool is_ready = poll(&ready, 1, kLookMs) > 0;
+    if (closing_) {
+      if (give_up_ms == 0) give_up_ms = SteadyMs() + kDrainMs;
+      // Who was left behind and holds the pipe open isn't waited for.
+      if (!is_ready || SteadyMs() > give_up_ms) return;
+    }
+    if (!is_ready) continue;
     const ssize_t size = read(reading_.get(), piece, sizeof piece);
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) return;

@@ -2,6 +2,7 @@
 #ifndef TANREN_COORDINATOR_LAUNCH_SLURM_SLURM_BATCH_LOG_H_
 #define TANREN_COORDINATOR_LAUNCH_SLURM_SLURM_BATCH_LOG_H_
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <thread>
@@ -26,8 +27,8 @@ class SlurmBatchLog {
   absl::Status Open(const std::filesystem::path& path, int64_t limit_bytes);
   // For programs to write to; -1 where nothing is open.
   int output() const { return writing_.is_open() ? writing_.get() : -1; }
-  // Returns once all that was written is in the log: every program that writes must have ended, or
-  // it waits for that. What this process says from then on goes nowhere.
+  // Returns once all that was written is in the log, or after five seconds of programs that write
+  // on. What this process says from then on goes nowhere.
   void Close();
 
  private:
@@ -35,6 +36,7 @@ class SlurmBatchLog {
 
   Descriptor reading_;
   Descriptor writing_;
+  std::atomic<bool> closing_ = false;
   std::thread thread_;
 };
 

@@ -43,6 +43,21 @@ TEST(SlurmBatchLog, WhatTheScriptSaidBeforeStays) {
   EXPECT_EQ(SpoolTail(path, 1'000), "script\nsupervisor\nmpirun\n");
 }
 
+TEST(SlurmBatchLog, WhoHoldsItOpenIsntWaitedFor) {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "batch.log";
+  const int output = dup(STDOUT_FILENO), errors = dup(STDERR_FILENO);
+  SlurmBatchLog log;
+  ASSERT_TRUE(log.Open(path, 4'000).ok());
+  const int left_behind = dup(log.output());
+  EXPECT_EQ(write(left_behind, "mpirun\n", 7), 7);
+  log.Close();
+  dup2(output, STDOUT_FILENO);
+  dup2(errors, STDERR_FILENO);
+  for (const int file : {output, errors, left_behind}) close(file);
+  EXPECT_EQ(SpoolTail(path, 1'000), "mpirun\n");
+}
+
 TEST(SlurmBatchLog, ItKeepsItsNewestBytesAndDeclaresTheGap) {
   const TemporaryFolder folder;
   const fs::path path = folder.path() / "batch.log";
