@@ -1,6 +1,10 @@
 // Worker groups under a real mpirun, on one node and on "two nodes": launchers with folders and
 // namespaces of their own on this machine.
 #include <fstream>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "coordinator/launch/local/shell_words.h"
 #include "tests/coordinator/launch/local/local_machine.h"
@@ -26,19 +30,43 @@ PartSpec GangPart(const LauncherUnderTest& head, const std::vector<std::string>&
 }
 
 // Says of each launcher what the coordinator would pass between their agents.
-struct TwoNodes {
+class TwoNodes {
+ public:
   TwoNodes()
       : head("one",
              [this](auto& options) {
                options.on_remote_start = [this](const RemoteStart& start) {
-                 std::thread([this, start] {
+                 const std::lock_guard lock(mutex_);
+                 starts_.emplace_back([this, start] {
                    const absl::Status status = other.launcher().StartRemote(
                        start, [this](const RemoteEnd& end) { head.launcher().OnRemoteEnd(end); });
                    EXPECT_TRUE(status.ok()) << status;
-                 }).detach();
+                 });
                };
              }),
         other("two") {}
+  ~TwoNodes() { WaitForStarts(); }
+
+  void Reopen() {
+    WaitForStarts();
+    head.Reopen();
+    other.Reopen();
+  }
+
+ private:
+  void WaitForStarts() {
+    std::vector<std::thread> starts;
+    {
+      const std::lock_guard lock(mutex_);
+      starts.swap(starts_);
+    }
+    for (std::thread& start : starts) start.join();
+  }
+
+  std::mutex mutex_;
+  std::vector<std::thread> starts_;  // guarded by mutex_
+
+ public:
   LocalMachine head;
   LocalMachine other;
 };
@@ -140,8 +168,7 @@ TEST(Gang, AgentsThatComeBackFindTheirGangAndItsRemoteShellWaitsOn) {
   nodes.head.launcher().Start(part);
   ASSERT_TRUE(Eventually([&] { return IsIn(nodes.head.launcher(), part.token(), PART_RUNNING); }));
   // (Its rank has begun, so its log is there.)
-  nodes.head.Reopen();
-  nodes.other.Reopen();
+  nodes.Reopen();
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   EXPECT_TRUE(IsIn(nodes.head.launcher(), part.token(), PART_RUNNING));
   std::ofstream(nodes.head.folder() + "/go") << "";
