@@ -108,7 +108,7 @@ at::Tensor ToDifferentiate(const TokenStatistics& statistics, const at::Tensor& 
 }  // namespace
 
 int64_t LogitChunkRows(int64_t vocabulary, at::DeviceType device) {
-  if (device == at::kCPU) return kLogitChunkRows;
+  if (device != at::kCUDA) return kLogitChunkRows;
   constexpr int64_t kDeviceBytes = int64_t{1} << 30;
   const int64_t rows = kDeviceBytes / (std::max<int64_t>(1, vocabulary) * 4);
   // Whole tiles of the products.

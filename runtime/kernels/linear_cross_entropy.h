@@ -19,8 +19,8 @@
 
 namespace tanren::kernels {
 
-// Rows of logits in memory at once, on the CPU: enough for the products to be efficient, and few
-// enough for 50,000 words in fp32 to take 100 MB. On a device so many more that they take up to a
+// Rows of logits in memory at once: enough for the products to be efficient, and few
+// enough for 50,000 words in fp32 to take 100 MB. On a GPU so many more that they take up to a
 // gigabyte there: each chunk's product goes through the whole weight and its gradient.
 constexpr int64_t kLogitChunkRows = 512;
 int64_t LogitChunkRows(int64_t vocabulary, at::DeviceType device);

@@ -179,5 +179,16 @@ TEST(LinearCrossEntropy, RefusesATargetOutsideTheVocabulary) {
       LinearCrossEntropy(head.hidden, head.weight, head.targets, at::ones({4}), 1, nullptr), Error);
 }
 
+TEST(LogitChunkRows, OnAGpuTakeAGigabyteAtMost) {
+  EXPECT_EQ(LogitChunkRows(49152, at::kCPU), 512);
+  for (const int64_t vocabulary : {1000, 49152, 151936, 262144}) {
+    const int64_t rows = LogitChunkRows(vocabulary, at::kCUDA);
+    EXPECT_GE(rows, 512);
+    EXPECT_LE(rows * vocabulary * 4, int64_t{1} << 30);
+    EXPECT_GT((rows + 128) * vocabulary * 4, int64_t{1} << 30);
+  }
+  EXPECT_EQ(LogitChunkRows(10'000'000, at::kCUDA), 512);
+}
+
 }  // namespace
 }  // namespace tanren::kernels
