@@ -163,12 +163,14 @@ class Connection::Attempt final : public grpc::ClientBidiReactor<AgentMessage, C
   }
 
   void WriteNext() {
+    const AgentMessage* next = nullptr;  // stays where it is while others are put behind it
     {
       const std::lock_guard lock(mutex_);
       if (!reading_ || writing_ || outbox_.empty()) return;
       writing_ = true;
+      next = &outbox_.front();
     }
-    StartWrite(&outbox_.front());
+    StartWrite(next);
   }
 
   void Put(ConnectionEvent event) {
