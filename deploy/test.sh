@@ -134,7 +134,9 @@ slow=()
 if $quick; then slow=('|^slow$'); fi
 serial='^(mpi|end_to_end|faults|slurm|serial)$'
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export TSAN_OPTIONS="suppressions=$root/tests/thread_sanitizer.supp ${TSAN_OPTIONS-}"
+# A stack that isn't remembered can't be told from those that tests/thread_sanitizer.supp names.
+TSAN_OPTIONS="suppressions=$root/tests/thread_sanitizer.supp ignore_noninstrumented_modules=1 history_size=7 ${TSAN_OPTIONS-}"
+export TSAN_OPTIONS
 tests "Unit tests" "$(build_jobs)" -LE "$serial${slow[*]}"
 leave_out="^slurm\$${slow[*]}"
 tests "Tests under mpirun, end to end, of faults" 2 -L '^(mpi|end_to_end|faults|serial)$' -LE "$leave_out"

@@ -23,6 +23,14 @@ if(TANREN_SANITIZER MATCHES undefined)
   target_compile_options(tanren_options INTERFACE -fno-sanitize-recover=undefined)
 endif()
 
+# Every program has it, whole, so that it comes before abseil's library.
+if(TANREN_SANITIZER MATCHES thread AND TANREN_BUILD_COORDINATOR)
+  add_library(tanren_abseil_locks STATIC ${CMAKE_CURRENT_LIST_DIR}/abseil_locks.cc)
+  target_link_libraries(tanren_options INTERFACE
+    $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:$<LINK_LIBRARY:WHOLE_ARCHIVE,tanren_abseil_locks>>
+    ${CMAKE_DL_LIBS})
+endif()
+
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
   set(CMAKE_CXX_COMPILER_LAUNCHER
