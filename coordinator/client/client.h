@@ -46,8 +46,8 @@ class Client {
   Admin::Stub& admin() { return *admin_; }
   const Endpoint& endpoint() const { return channel_.endpoint(); }
 
-  // One call; tried again while UNAVAILABLE or CANCELLED. A change must hold its request id: the same one is
-  // sent each time. Errors are for people.
+  // One call; tried again while UNAVAILABLE or CANCELLED. A change must hold its request id: the
+  // same one is sent each time. Errors are for people.
   template <typename Stub, typename Request, typename Reply>
   absl::StatusOr<Reply> Call(Stub& stub,
                              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
