@@ -1,6 +1,7 @@
 // What time brings: limits, a scheduling pass, and an end to what is remembered.
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -108,8 +109,16 @@ void Core::Pass() {
     }
     Stop(*victim, PREEMPTED, fmt::format("job {}", preemption.beneficiary));
   }
+  // The same for all starts, and costs a look at every node: asked for when a start needs it.
+  std::optional<bool> heard_of_all;
+  const auto have_all_been_heard_of = [&] {
+    if (!heard_of_all.has_value()) heard_of_all = HaveAllBeenHeardOf();
+    return *heard_of_all;
+  };
   for (const PlannedStart& start : plan.starts) {
-    if (MayPlace(start)) {
+    if (IsOfAnOlderEpoch(start.job) && !have_all_been_heard_of()) {
+      AskForPass(now_.steady_ms + kRetryPassMs);
+    } else if (MayPlace(start)) {
       Place(start);
     } else {
       AskForPass(now_.steady_ms + kRetryPassMs);
@@ -118,10 +127,9 @@ void Core::Pass() {
 }
 
 // A node takes work once it was heard of since this process began, and while nothing lives there
-// that we know nothing of; a job while nothing of it lives anywhere.
+// that we know nothing of; a job while nothing of it lives anywhere that we were told of.
 bool Core::MayPlace(const PlannedStart& start) const {
   if (strange_jobs_.contains(start.job)) return false;
-  if (IsOfAnOlderEpoch(start.job) && !HaveAllBeenHeardOf()) return false;
   for (const Placement& placement : start.placements) {
     const auto session = sessions_.find(placement.node());
     if (session == sessions_.end() || !session->second.reported ||
