@@ -6,7 +6,8 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-build=${1:-$root/build/release} seconds=${2:-30} worker=${3:-}
+build=$(realpath "${1:-$root/build/release}") seconds=${2:-30}
+worker=$(realpath -m "${3:-$build/trainer/tanren-worker}")
 tanren=$build/coordinator/client/tanren
 folder=$(mktemp -d "${TMPDIR:-/tmp}/tanren-running-cost.XXXXXX")
 coordinator='' agent=''
@@ -27,7 +28,7 @@ until [[ -s $folder/state/endpoint && -s $folder/state/agent.token ]]; do sleep 
 TANREN_COORDINATOR=$(<"$folder/state/endpoint")
 export TANREN_COORDINATOR
 "$build/coordinator/agent/tanren-agent" --coordinator "$TANREN_COORDINATOR" --token-file "$folder/state/agent.token" \
-  --state "$folder/agent" --cpus 64 --allow-root ${worker:+--worker "$worker"} >"$folder/agent.log" 2>&1 &
+  --state "$folder/agent" --cpus 64 --allow-root --worker "$worker" >"$folder/agent.log" 2>&1 &
 agent=$!
 until "$tanren" nodes | grep -q ' up '; do sleep 0.1; done
 
@@ -46,7 +47,7 @@ threads() {
   grep -H '' $(printf '/proc/%s/task/*/schedstat ' "$@") 2>/dev/null | sed 's/:/ /' | cut -d ' ' -f 1,2 || true
 }
 # ran BEFORE AFTER: the difference of two such lists, but for threads that have ended.
-ran() { awk 'NR == FNR {before[$1] = $2; next} {ns += $2 - before[$1]} END {printf "%d", ns}' "$1" "$2"; }
+ran() { awk 'NR == FNR {before[$1] = $2; next} {ns += $2 - before[$1]} END {printf "%.0f", ns}' "$1" "$2"; }
 # measure JOBS NAME
 measure() {
   local processes
@@ -72,7 +73,6 @@ for count in 1 8 32; do
 done
 
 # A small model's training, a few steps a second.
-worker=${worker:-$build/trainer/tanren-worker}
 if [[ -x $worker ]]; then
   PYTHONPATH=$root/tests/end_to_end python3 - "$folder" <<'EOF'
 import json, pathlib, random, sys
@@ -89,7 +89,13 @@ recipe = {"name": "small", "model": {key: str(home / "model" / name) for key, na
 EOF
   steps() { "$tanren" jobs --limit 1 | grep -oE '[0-9]+/1000000' | cut -d / -f 1; }
   "$tanren" submit "$folder/small.yaml" --folder "$folder/runs" >"$folder/submitted"
-  until [[ -n $(steps) ]]; do sleep 0.2; done
+  until [[ -n $(steps) ]]; do
+    if "$tanren" jobs --limit 1 | grep -qE ' (failed|cancelled) '; then
+      "$tanren" explain "$("$tanren" jobs --limit 1 | awk '/small/ {print $1}')" >&2
+      exit 1
+    fi
+    sleep 0.2
+  done
   before=$(steps) began=$EPOCHREALTIME
   measure 1 'one training' >"$folder/row"
   rate=$(awk -v n="$(($(steps) - before))" -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN {printf "%.1f", n / (b - a)}')
