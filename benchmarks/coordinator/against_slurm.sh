@@ -28,6 +28,7 @@ trap end_all EXIT
 mkdir -p "$folder/slurm"
 slurm_start "$folder/slurm"
 "$build/coordinator/server/tanren-coordinator" --state "$folder/state" --listen 127.0.0.1:0 --allow-commands \
+  --waiting-jobs 0 --waiting-jobs-of-user 0 \
   >"$folder/coordinator.log" 2>&1 &
 coordinator=$!
 until [[ -s $folder/state/endpoint && -s $folder/state/agent.token ]]; do sleep 0.1; done
