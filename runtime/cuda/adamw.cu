@@ -5,7 +5,6 @@
 namespace tanren::cuda {
 namespace {
 
-constexpr int kThreads = 256;
 constexpr int kPackOfFloats = 4;
 
 template <int N>
@@ -35,10 +34,8 @@ __global__ void AdamWKernel(AdamWArguments task) {
 
 cudaError_t LaunchAdamW(const AdamWArguments& task, cudaStream_t stream) {
   if (task.count == 0) return cudaSuccess;
-  const auto launch = [&](auto* kernel, int each) {
-    const int64_t threads = (task.count + each - 1) / each;
-    kernel<<<static_cast<unsigned>((threads + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
-        task);
+  const auto launch = [&](auto* kernel, int pack) {
+    kernel<<<BlocksFor(task.count, pack), kThreads, 0, stream>>>(task);
   };
   const bool packs = task.count % kPackOfFloats == 0 && IsAligned(task.master) &&
                      IsAligned(task.gradient) && IsAligned(task.mean) && IsAligned(task.square);

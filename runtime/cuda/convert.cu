@@ -5,8 +5,6 @@
 namespace tanren::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
 template <typename From, typename To, int N>
 __global__ void ConvertKernel(const From* from, To* to, int64_t count) {
   const int64_t i = (static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x) * N;
@@ -35,9 +33,8 @@ cudaError_t LaunchConvert(ElementType from_type, const void* from, ElementType t
     return VisitRowType(to_type, [&]<typename To>(To) {
       constexpr int N = kPack < From >> kPack<To> ? kPack<From> : kPack<To>;
       const auto launch = [&](auto* kernel, int each) {
-        const int64_t threads = (count + each - 1) / each;
-        kernel<<<static_cast<unsigned>((threads + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
-            static_cast<const From*>(from), static_cast<To*>(to), count);
+        kernel<<<BlocksFor(count, each), kThreads, 0, stream>>>(static_cast<const From*>(from),
+                                                                static_cast<To*>(to), count);
       };
       if (count % N == 0 && IsAligned(from) && IsAligned(to)) {
         launch(ConvertKernel<From, To, N>, N);

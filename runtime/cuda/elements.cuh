@@ -42,6 +42,14 @@ __device__ void StorePack(T* to, const Pack<T, N>& pack) {
 template <typename T>
 inline constexpr int kPack = 16 / sizeof(T);
 
+// Of kernels whose every thread has one pack: threads of a block, and the blocks for `count`
+// elements.
+inline constexpr int kThreads = 256;
+inline unsigned BlocksFor(int64_t count, int pack) {
+  const int64_t elements = static_cast<int64_t>(kThreads) * pack;
+  return static_cast<unsigned>((count + elements - 1) / elements);
+}
+
 inline bool IsAligned(const void* pointer) {
   return reinterpret_cast<uintptr_t>(pointer) % 16 == 0;
 }

@@ -5,8 +5,6 @@
 namespace tanren::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
 __device__ float Sigmoid(float x) { return 1.0f / (1.0f + __expf(-x)); }
 
 template <typename T, int N>
@@ -41,11 +39,6 @@ __global__ void GateBackwardKernel(const T* gate, const T* up, const T* d_out, T
   StorePack<T, N>(d_gate + i, d_gates);
   StorePack<T, N>(d_up + i, d_ups);
   if (out != nullptr) StorePack<T, N>(out + i, outs);
-}
-
-unsigned BlocksFor(int64_t count, int each) {
-  const int64_t threads = (count + each - 1) / each;
-  return static_cast<unsigned>((threads + kThreads - 1) / kThreads);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace tanren::cuda {
 namespace {
 
-constexpr int kThreads = 512;
+constexpr int kRowThreads = 512;
 constexpr int kWarp = 32;
 
 // Of some of a row's z: the largest, Σ exp(z − largest), and Σ z exp(z − largest).
@@ -59,16 +59,16 @@ __global__ void StatisticsKernel(LogitArguments task) {
   const int64_t row = blockIdx.x;
   const float* const logits = task.logits + row * task.vocabulary;
   Sums sums;
-  for (int64_t i = threadIdx.x * N; i < task.vocabulary; i += kThreads * N) {
+  for (int64_t i = threadIdx.x * N; i < task.vocabulary; i += kRowThreads * N) {
     const Pack<float, N> pack = LoadPack<float, N>(logits + i);
     for (int k = 0; k < N; ++k) sums.Add(pack.values[k] * task.inverse_temperature);
   }
-  __shared__ Sums of_warps[kThreads / kWarp];
+  __shared__ Sums of_warps[kRowThreads / kWarp];
   sums = OverWarp(sums);
   if (threadIdx.x % kWarp == 0) of_warps[threadIdx.x / kWarp] = sums;
   __syncthreads();
   if (threadIdx.x >= kWarp) return;
-  sums = threadIdx.x < kThreads / kWarp ? of_warps[threadIdx.x] : Sums();
+  sums = threadIdx.x < kRowThreads / kWarp ? of_warps[threadIdx.x] : Sums();
   sums = OverWarp(sums);
   if (threadIdx.x != 0) return;
   const float logsumexp = sums.largest + logf(sums.exponentials);
@@ -87,7 +87,7 @@ __global__ void DerivativesKernel(LogitArguments task) {
   const float logsumexp = task.logsumexp[row], d_logprob = task.d_logprob[row];
   const float d_entropy = task.d_entropy != nullptr ? task.d_entropy[row] : 0;
   const float entropy = task.d_entropy != nullptr ? task.entropy[row] : 0;
-  for (int64_t first = 0; first < task.vocabulary; first += kThreads * N) {
+  for (int64_t first = 0; first < task.vocabulary; first += kRowThreads * N) {
     const int64_t i = first + threadIdx.x * N;
     Pack<T, N> derivatives;
     if (i < task.vocabulary) {
@@ -117,9 +117,9 @@ cudaError_t LaunchLogitStatistics(const LogitArguments& logits, cudaStream_t str
   if (logits.rows == 0) return cudaSuccess;
   const auto rows = static_cast<unsigned>(logits.rows);
   if (TakesPacks(logits)) {
-    StatisticsKernel<kPackOfLogits><<<rows, kThreads, 0, stream>>>(logits);
+    StatisticsKernel<kPackOfLogits><<<rows, kRowThreads, 0, stream>>>(logits);
   } else {
-    StatisticsKernel<1><<<rows, kThreads, 0, stream>>>(logits);
+    StatisticsKernel<1><<<rows, kRowThreads, 0, stream>>>(logits);
   }
   return cudaGetLastError();
 }
@@ -130,9 +130,9 @@ cudaError_t LaunchLogitDerivatives(ElementType type, const LogitArguments& logit
   const auto rows = static_cast<unsigned>(logits.rows);
   return VisitRowType(type, [&]<typename T>(T) {
     if (TakesPacks(logits)) {
-      DerivativesKernel<T, kPackOfLogits><<<rows, kThreads, 0, stream>>>(logits);
+      DerivativesKernel<T, kPackOfLogits><<<rows, kRowThreads, 0, stream>>>(logits);
     } else {
-      DerivativesKernel<T, 1><<<rows, kThreads, 0, stream>>>(logits);
+      DerivativesKernel<T, 1><<<rows, kRowThreads, 0, stream>>>(logits);
     }
     return cudaGetLastError();
   });

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "runtime/cuda/elements.cuh"
 #include "runtime/cuda/reduce_parts.h"
 
@@ -39,12 +41,10 @@ __global__ void ReduceKernel(T* output, const T* parts, int64_t stride, int part
 template <typename T, typename Op>
 cudaError_t Launch(void* output, const void* parts, int64_t stride, int part_count, int64_t count,
                    cudaStream_t stream) {
-  constexpr int kThreads = 256;
-  constexpr int64_t kMostBlocks = 4096;
-  const int64_t blocks = (count + kThreads - 1) / kThreads;
-  ReduceKernel<<<static_cast<unsigned>(blocks < kMostBlocks ? blocks : kMostBlocks), kThreads, 0,
-                 stream>>>(static_cast<T*>(output), static_cast<const T*>(parts), stride,
-                           part_count, count, Op{});
+  constexpr unsigned kMostBlocks = 4096;
+  const unsigned blocks = std::min(BlocksFor(count, 1), kMostBlocks);
+  ReduceKernel<<<blocks, kThreads, 0, stream>>>(
+      static_cast<T*>(output), static_cast<const T*>(parts), stride, part_count, count, Op{});
   return cudaGetLastError();
 }
 

@@ -5,8 +5,6 @@
 namespace tanren::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
 template <typename T, int N>
 __global__ void RotateKernel(RotaryArguments rotary, float direction) {
   const int64_t half = rotary.size / 2, packs = half / N;
@@ -39,9 +37,9 @@ cudaError_t LaunchRotate(ElementType type, const RotaryArguments& rotary, cudaSt
   return VisitRowType(type, [&]<typename T>(T) {
     constexpr int N = kPack<T>;
     const auto launch = [&](auto* kernel, int each) {
-      const int64_t threads = rotary.tokens * rotary.heads * (rotary.size / 2 / each);
-      kernel<<<static_cast<unsigned>((threads + kThreads - 1) / kThreads), kThreads, 0, stream>>>(
-          rotary, rotary.backward ? -1.0f : 1.0f);
+      const int64_t pairs = rotary.tokens * rotary.heads * (rotary.size / 2);
+      kernel<<<BlocksFor(pairs, each), kThreads, 0, stream>>>(rotary,
+                                                              rotary.backward ? -1.0f : 1.0f);
     };
     const bool packs = rotary.size / 2 % N == 0 && rotary.token_stride % N == 0 &&
                        rotary.head_stride % N == 0 && IsAligned(rotary.x) &&

@@ -5,7 +5,6 @@
 namespace tanren::cuda {
 namespace {
 
-constexpr int kThreads = 256;
 constexpr int kPackOfFloats = 4;
 
 // Thread 0 has the sum.
