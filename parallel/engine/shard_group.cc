@@ -156,14 +156,16 @@ void ShardGroup::ZeroUnwritten() {
   if (!gradient_.defined()) WholeGradientView(0);
   if (comm_.size() == 1 && !gradient_shard_is_old_) return;
   int64_t written_end = 0;
+  const auto zero_up_to = [&](int64_t end) {
+    if (end > written_end) gradient_.narrow(0, written_end, end - written_end).zero_();
+  };
   for (size_t i = 0; i < specs_.size(); ++i) {
-    at::Tensor view = WholeGradientView(static_cast<int>(i));
-    if (!written_[i]) view.zero_();
     const PlacedParameter& placed = layout_.parameters()[i];
-    gradient_.narrow(0, written_end, placed.offset - written_end).zero_();
+    if (!written_[i]) continue;
+    zero_up_to(placed.offset);
     written_end = placed.offset + placed.numel;
   }
-  gradient_.narrow(0, written_end, layout_.padded_numel() - written_end).zero_();
+  zero_up_to(layout_.padded_numel());
 }
 
 void ShardGroup::FinishReduce() {
@@ -173,7 +175,7 @@ void ShardGroup::FinishReduce() {
   const ElementRange mine = layout_.RangeOf(comm_.rank());
   const at::Tensor sum = gradient_.narrow(0, mine.begin, mine.size());
   if (gradient_shard_is_old_) {
-    gradient_shard_.copy_(sum);
+    kernels::Assign(gradient_shard_, sum);
   } else {
     gradient_shard_.add_(sum);
   }
