@@ -7,9 +7,10 @@
 
 namespace tanren {
 
-// A Markdown table of the kernels, copies and fills that `step` had the GPU do, most time first:
-// the means of `steps` calls. Above it, the mean time of a step and the part of it that the GPU was
-// busy. The profiler's own cost is in the former.
+// Markdown tables of the kernels, copies and fills that `step` had the GPU do, and of the calls of
+// CUDA that it made for that, most time first: the means of `steps` calls. Above them, the mean
+// time of a step and the part of it that the GPU was busy. The profiler's own cost is in the
+// former.
 std::string ProfileOnDevice(const std::function<void()>& step, int steps);
 
 }  // namespace tanren

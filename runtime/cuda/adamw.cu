@@ -37,8 +37,8 @@ cudaError_t LaunchAdamW(const AdamWArguments& task, cudaStream_t stream) {
   const auto launch = [&](auto* kernel, int pack) {
     kernel<<<BlocksFor(task.count, pack), kThreads, 0, stream>>>(task);
   };
-  const bool packs = task.count % kPackOfFloats == 0 && IsAligned(task.master) &&
-                     IsAligned(task.gradient) && IsAligned(task.mean) && IsAligned(task.square);
+  const bool packs = task.count % kPackOfFloats == 0 &&
+                     AreAligned(task.master, task.gradient, task.mean, task.square);
   if (packs) {
     launch(AdamWKernel<kPackOfFloats>, kPackOfFloats);
   } else {

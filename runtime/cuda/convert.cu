@@ -36,7 +36,7 @@ cudaError_t LaunchConvert(ElementType from_type, const void* from, ElementType t
         kernel<<<BlocksFor(count, each), kThreads, 0, stream>>>(static_cast<const From*>(from),
                                                                 static_cast<To*>(to), count);
       };
-      if (count % N == 0 && IsAligned(from) && IsAligned(to)) {
+      if (count % N == 0 && AreAligned(from, to)) {
         launch(ConvertKernel<From, To, N>, N);
       } else {
         launch(ConvertKernel<From, To, 1>, 1);

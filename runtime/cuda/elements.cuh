@@ -50,8 +50,10 @@ inline unsigned BlocksFor(int64_t count, int pack) {
   return static_cast<unsigned>((count + elements - 1) / elements);
 }
 
-inline bool IsAligned(const void* pointer) {
-  return reinterpret_cast<uintptr_t>(pointer) % 16 == 0;
+// Whether packs of 16 bytes begin at all of these.
+template <typename... Pointers>
+bool AreAligned(const Pointers*... pointers) {
+  return ((reinterpret_cast<uintptr_t>(pointers) % 16 == 0) && ...);
 }
 
 // Calls visit(T()) with the element type. Of those that kernels of rows take.

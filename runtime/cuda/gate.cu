@@ -52,8 +52,7 @@ cudaError_t LaunchGateForward(ElementType type, const GateArguments& gate, cudaS
           static_cast<const T*>(gate.gate), static_cast<const T*>(gate.up),
           static_cast<T*>(gate.out), gate.count);
     };
-    const bool packs =
-        gate.count % N == 0 && IsAligned(gate.gate) && IsAligned(gate.up) && IsAligned(gate.out);
+    const bool packs = gate.count % N == 0 && AreAligned(gate.gate, gate.up, gate.out);
     if (packs) {
       launch(GateForwardKernel<T, N>, N);
     } else {
@@ -73,9 +72,8 @@ cudaError_t LaunchGateBackward(ElementType type, const GateArguments& gate, cuda
           static_cast<const T*>(gate.d_out), static_cast<T*>(gate.d_gate),
           static_cast<T*>(gate.d_up), static_cast<T*>(gate.out), gate.count);
     };
-    const bool packs = gate.count % N == 0 && IsAligned(gate.gate) && IsAligned(gate.up) &&
-                       IsAligned(gate.d_out) && IsAligned(gate.d_gate) && IsAligned(gate.d_up) &&
-                       IsAligned(gate.out);
+    const bool packs = gate.count % N == 0 &&
+                       AreAligned(gate.gate, gate.up, gate.d_out, gate.d_gate, gate.d_up, gate.out);
     if (packs) {
       launch(GateBackwardKernel<T, N>, N);
     } else {

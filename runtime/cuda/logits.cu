@@ -108,7 +108,7 @@ __global__ void DerivativesKernel(LogitArguments task) {
 constexpr int kPackOfLogits = 4;
 
 bool TakesPacks(const LogitArguments& logits) {
-  return logits.vocabulary % kPackOfLogits == 0 && IsAligned(logits.logits);
+  return logits.vocabulary % kPackOfLogits == 0 && AreAligned(logits.logits);
 }
 
 }  // namespace

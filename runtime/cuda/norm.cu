@@ -117,8 +117,7 @@ cudaError_t LaunchNormForward(ElementType type, const NormArguments& norm, cudaS
   return VisitRowType(type, [&]<typename T>(T) {
     constexpr int N = kPack<T>;
     const auto blocks = static_cast<unsigned>((norm.rows + kWarps - 1) / kWarps);
-    const bool packs =
-        norm.width % N == 0 && IsAligned(norm.x) && IsAligned(norm.weight) && IsAligned(norm.out);
+    const bool packs = norm.width % N == 0 && AreAligned(norm.x, norm.weight, norm.out);
     if (packs) {
       NormForwardKernel<T, N><<<blocks, kWarps * kWarp, 0, stream>>>(norm);
     } else {

@@ -42,8 +42,8 @@ cudaError_t LaunchRotate(ElementType type, const RotaryArguments& rotary, cudaSt
                                                               rotary.backward ? -1.0f : 1.0f);
     };
     const bool packs = rotary.size / 2 % N == 0 && rotary.token_stride % N == 0 &&
-                       rotary.head_stride % N == 0 && IsAligned(rotary.x) &&
-                       IsAligned(rotary.cos) && IsAligned(rotary.sin) && IsAligned(rotary.out);
+                       rotary.head_stride % N == 0 &&
+                       AreAligned(rotary.x, rotary.cos, rotary.sin, rotary.out);
     if (packs) {
       launch(RotateKernel<T, N>, N);
     } else {

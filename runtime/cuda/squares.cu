@@ -45,7 +45,7 @@ __global__ void SumKernel(const double* partials, double* sum) {
 
 cudaError_t LaunchSumOfSquares(const float* x, int64_t count, double* partials, double* sum,
                                cudaStream_t stream) {
-  if (count % kPackOfFloats == 0 && IsAligned(x)) {
+  if (count % kPackOfFloats == 0 && AreAligned(x)) {
     SquaresKernel<kPackOfFloats><<<kSquaresPartials, kThreads, 0, stream>>>(x, count, partials);
   } else {
     SquaresKernel<1><<<kSquaresPartials, kThreads, 0, stream>>>(x, count, partials);
