@@ -1,6 +1,5 @@
 #include "coordinator/agent/reach_listener.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,24 +18,6 @@ namespace {
 constexpr int kMostWaiting = 4'096;
 constexpr useconds_t kWithoutDescriptorsUs = 100'000;
 
-// The first address of `name`.
-absl::StatusOr<NumericAddress> LookUp(const std::string& name, int port) {
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int error = getaddrinfo(name.c_str(), nullptr, &hints, &found);
-  if (error != 0) {
-    return absl::InvalidArgumentError(
-        fmt::format("'{}': {}; expected an address", name, gai_strerror(error)));
-  }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> release(found, freeaddrinfo);
-  NumericAddress address;
-  std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
-  address.size = found->ai_addrlen;
-  SetPort(address, port);
-  return address;
-}
-
 bool Bind(const Descriptor& listener, const NumericAddress& address) {
   return bind(listener.get(), address.get(), address.size) == 0;
 }
@@ -45,7 +26,7 @@ bool Bind(const Descriptor& listener, const NumericAddress& address) {
 
 absl::StatusOr<std::unique_ptr<ReachListener>> ReachListener::Open(const std::string& address,
                                                                    int port) {
-  TANREN_ASSIGN_OR_RETURN(NumericAddress own, LookUp(address, port));
+  TANREN_ASSIGN_OR_RETURN(NumericAddress own, LookUpAddress(address, port));
   Descriptor listener(socket(own.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int yes = 1;
   setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <memory>
+#include <optional>
 
 #include "absl/strings/numbers.h"
 #include "fmt/format.h"
@@ -20,7 +21,32 @@ sockaddr_in6* V6(NumericAddress& address) {
   return reinterpret_cast<sockaddr_in6*>(&address.storage);
 }
 
+// None: there is no such host; `error` is getaddrinfo's.
+std::optional<NumericAddress> FirstAddress(const std::string& host, int port, int flags,
+                                           int* error) {
+  addrinfo hints = {};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = flags;
+  addrinfo* found = nullptr;
+  *error = getaddrinfo(host.c_str(), nullptr, &hints, &found);
+  if (*error != 0) return std::nullopt;
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> release(found, freeaddrinfo);
+  NumericAddress address;
+  std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
+  address.size = found->ai_addrlen;
+  SetPort(address, port);
+  return address;
+}
+
 }  // namespace
+
+absl::StatusOr<NumericAddress> LookUpAddress(const std::string& host, int port) {
+  int error = 0;
+  const auto address = FirstAddress(host, port, 0, &error);
+  if (address.has_value()) return *address;
+  return absl::InvalidArgumentError(
+      fmt::format("'{}': {}; expected an address", host, gai_strerror(error)));
+}
 
 absl::StatusOr<NumericAddress> ParseAddress(const std::string& text) {
   const size_t colon = text.rfind(':');
@@ -32,20 +58,11 @@ absl::StatusOr<NumericAddress> ParseAddress(const std::string& text) {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
     host = host.substr(1, host.size() - 2);
   }
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICHOST;
-  addrinfo* found = nullptr;
-  if (!has_port || getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) {
-    return absl::InvalidArgumentError(
-        fmt::format("found \"{}\", expected an address in numbers and a port", text));
-  }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> release(found, freeaddrinfo);
-  NumericAddress address;
-  std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
-  address.size = found->ai_addrlen;
-  SetPort(address, port);
-  return address;
+  int error = 0;
+  const auto address = has_port ? FirstAddress(host, port, AI_NUMERICHOST, &error) : std::nullopt;
+  if (address.has_value()) return *address;
+  return absl::InvalidArgumentError(
+      fmt::format("found \"{}\", expected an address in numbers and a port", text));
 }
 
 std::string TextOf(const NumericAddress& address) {

@@ -19,6 +19,8 @@ struct NumericAddress {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
+// The first address of a host's name; kInvalidArgument.
+absl::StatusOr<NumericAddress> LookUpAddress(const std::string& host, int port);
 // "10.0.0.7:4711" or "[fd00::7]:4711"; kInvalidArgument. Nothing is looked up.
 absl::StatusOr<NumericAddress> ParseAddress(const std::string& text);
 // And back.
