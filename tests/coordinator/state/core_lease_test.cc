@@ -16,6 +16,18 @@ class CoreLease : public ::testing::Test {
     job = driver.SubmitOne(CoreDriver::Spec(2));
     driver.Run(job, {"a", "b"});
   }
+  // A job that waits, beside a node that gives such to Slurm.
+  uint64_t SubmitForSlurm() {
+    JoinInput join;
+    join.node.set_name("cluster");
+    join.node.set_launcher("slurm");
+    for (int i = 0; i < 4; ++i) join.node.add_gpus()->set_index(i);
+    driver.Step(join);
+    driver.Report("cluster");
+    JobSpec spec = CoreDriver::Spec(1);
+    spec.set_launcher("slurm");
+    return driver.SubmitOne(spec);
+  }
   CoreDriver driver;
   uint64_t job = 0;
 };
@@ -61,15 +73,7 @@ TEST_F(CoreLease, AllNodesLostEndTheAttemptWithoutAnybodysReport) {
 }
 
 TEST_F(CoreLease, WhatAnAgentGaveToSlurmIsUnknownUntilItsAgentSpeaksHoweverLongThatTakes) {
-  JoinInput join;
-  join.node.set_name("cluster");
-  join.node.set_launcher("slurm");
-  for (int i = 0; i < 4; ++i) join.node.add_gpus()->set_index(i);
-  driver.Step(join);
-  driver.Report("cluster");
-  JobSpec spec = CoreDriver::Spec(1);
-  spec.set_launcher("slurm");
-  const uint64_t batch = driver.SubmitOne(spec);
+  const uint64_t batch = SubmitForSlurm();
   driver.Run(batch, {"cluster"});
   driver.Wait(100 * driver.options.lease_ms, {"a", "b"});
   EXPECT_EQ(driver.state(batch), UNKNOWN);
@@ -81,15 +85,7 @@ TEST_F(CoreLease, WhatAnAgentGaveToSlurmIsUnknownUntilItsAgentSpeaksHoweverLongT
 }
 
 TEST_F(CoreLease, WhyAJobWaitsInSlurmIsToldUntilItRuns) {
-  JoinInput join;
-  join.node.set_name("cluster");
-  join.node.set_launcher("slurm");
-  for (int i = 0; i < 4; ++i) join.node.add_gpus()->set_index(i);
-  driver.Step(join);
-  driver.Report("cluster");
-  JobSpec spec = CoreDriver::Spec(1);
-  spec.set_launcher("slurm");
-  const uint64_t batch = driver.SubmitOne(spec);
+  const uint64_t batch = SubmitForSlurm();
   driver.Place(batch, {"cluster"});
   const auto why = [&] {
     return Explain(driver.core->cluster(), driver.options.schedule, batch, driver.now).text();

@@ -29,8 +29,7 @@ TEST(SlurmLauncherFaults, AControllerThatIsAwayIsNoFailureOfAJob) {
   FakeCluster cluster;
   cluster.Set("down");
   const auto launcher = cluster.OpenLauncher();
-  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "");
-  part.mutable_spec()->mutable_command()->set_argv(2, Lasting(cluster.folder()));
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, Lasting(cluster.folder()));
   launcher->Start(part);
   EXPECT_FALSE(WaitForState(*launcher, part.token(), PART_ENDED, 0.5));
   cluster.Clear("down");
@@ -47,8 +46,8 @@ TEST(SlurmLauncherFaults, AControllerThatIsAwayIsNoFailureOfAJob) {
 TEST(SlurmLauncherFaults, AJobThatSlurmForgotCountsAsItsRecordSays) {
   FakeCluster cluster;
   auto launcher = cluster.OpenLauncher();
-  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "");
-  part.mutable_spec()->mutable_command()->set_argv(2, Lasting(cluster.folder()) + "; exit 4");
+  const PartSpec part =
+      ShellPart(cluster.folder() / "work", 1, 1, Lasting(cluster.folder()) + "; exit 4");
   launcher->Start(part);
   ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
   launcher.reset();  // and while it is away
@@ -63,8 +62,7 @@ TEST(SlurmLauncherFaults, AJobThatSlurmForgotCountsAsItsRecordSays) {
 TEST(SlurmLauncherFaults, AnEndThatCantBeRememberedIsToldOnceItCan) {
   FakeCluster cluster;
   const auto launcher = cluster.OpenLauncher();
-  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "");
-  part.mutable_spec()->mutable_command()->set_argv(2, Lasting(cluster.folder()));
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, Lasting(cluster.folder()));
   launcher->Start(part);
   ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
   // Nothing can be written over a folder that isn't empty.
@@ -98,8 +96,7 @@ TEST(SlurmLauncherFaults, AJobThatSlurmDoesntShowForAMomentGoesOn) {
     const size_t listings = cluster.Listings();
     return WaitUntil(60, [&] { return cluster.Listings() > listings; });
   };
-  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "");
-  part.mutable_spec()->mutable_command()->set_argv(2, Lasting(cluster.folder()));
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, Lasting(cluster.folder()));
   cluster.Set("hold");
   (*launcher)->Start(part);
   ASSERT_TRUE(WaitUntilSubmitted(**launcher, part.token()));
@@ -171,8 +168,7 @@ TEST(SlurmLauncherFaults, AJobThatSlurmNeverShowsAgainIsWithdrawnAndTriedElsewhe
 TEST(SlurmLauncherFaults, AJobThatIsGoneWithoutARecordEndsOnlyOnceItsHeartStandsStill) {
   FakeCluster cluster;
   const auto launcher = cluster.OpenLauncher();
-  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "");
-  part.mutable_spec()->mutable_command()->set_argv(2, Lasting(cluster.folder()));
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, Lasting(cluster.folder()));
   launcher->Start(part);
   ASSERT_TRUE(WaitForState(*launcher, part.token(), PART_RUNNING));
   // Slurm takes the node for lost, and what runs there lives on.

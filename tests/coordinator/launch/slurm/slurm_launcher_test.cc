@@ -194,8 +194,7 @@ TEST(SlurmLauncher, ASubmissionWhoseAnswerWasLostRunsOnce) {
 
 TEST(SlurmLauncher, AnAttemptThatIsSubmittedTwiceRunsOnce) {
   FakeCluster cluster;
-  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "");
-  part.mutable_spec()->mutable_command()->set_argv(2, Lasting(cluster.folder()));
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, Lasting(cluster.folder()));
   // Two agents of one cluster, each with a state folder that knows nothing of the other's.
   const auto first = cluster.OpenLauncher("first");
   first->Start(part);
@@ -212,8 +211,7 @@ TEST(SlurmLauncher, AnAttemptThatIsSubmittedTwiceRunsOnce) {
 
 TEST(SlurmLauncher, ANewAgentProcessGoesOnWithWhatRuns) {
   FakeCluster cluster;
-  PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, "");
-  part.mutable_spec()->mutable_command()->set_argv(2, Lasting(cluster.folder()));
+  const PartSpec part = ShellPart(cluster.folder() / "work", 1, 1, Lasting(cluster.folder()));
   cluster.OpenLauncher()->Start(part);  // and is gone, perhaps before it asked Slurm
   auto launcher = cluster.OpenLauncher();
   launcher->Start(part);
